@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# Defines LIB_SRC and the product build/husk. Layers are lib < core < devices
+# < backends, arch < the rest; tests/lint/layers.sh holds the includes to it.
+
+LIB_SRC	  := $(sort $(wildcard vmm/lib/*.c))
+HUSK_SRC  := $(sort $(filter-out vmm/main.c,$(wildcard vmm/*.c)) \
+	     $(wildcard vmm/core/*.c vmm/devices/*.c vmm/devices/virtio/*.c \
+	     vmm/backends/*.c vmm/arch/x86_64/*.c))
+HUSK_LIBS := -lfdt -lz -pthread
+
+DEFS_main := $(DEFS)
+DEFS_cli := $(DEFS)
+DEFS_paths := $(DEFS)
+ASDEFS_init_blob := -DGUEST_INIT='"$(BUILD)/guest-init"'
+
+HUSK_OBJ := $(patsubst %,$(BUILD)/obj/%.o,$(basename $(LIB_SRC) $(HUSK_SRC) \
+	    vmm/main.c vmm/init_blob.S))
+
+$(BUILD)/obj/vmm/init_blob.o $(BUILD)/san/vmm/init_blob.o: $(BUILD)/guest-init
+
+$(BUILD)/husk: $(HUSK_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(PLAIN_CFLAGS) $(PLAIN_LDFLAGS) -o $@.dbg $(HUSK_OBJ) \
+		$(HUSK_LIBS)
+	$(Q)strip -o $@ $@.dbg
