@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one run is to be: plain data, filled by cli.c from defaults and
+ * options, read by everything else, never changed after that.
+ *
+ * Strings are borrowed from argv and the environment. Sizes are bytes, times
+ * nanoseconds, 0 means "no limit" where a limit may be absent.
+ */
+#ifndef HUSK_CONFIG_H
+#define HUSK_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONFIG_MEMORY_DEFAULT (256ull << 20)
+#define CONFIG_MEMORY_MIN     (48ull << 20)
+#define CONFIG_MEMORY_MAX     (1ull << 40)
+#define CONFIG_CPUS_MAX	      8
+#define CONFIG_PIDS_DEFAULT   512
+#define CONFIG_ENV_MAX	      256
+
+enum timeout_from {
+	TIMEOUT_FROM_START,
+	TIMEOUT_FROM_STDIN,
+};
+
+enum output_action {
+	OUTPUT_TRUNCATE,
+	OUTPUT_KILL,
+};
+
+struct config {
+	const char *image;	 /* ext4 file or block device */
+	const char *kernel;	 /* vmlinux, may be gzip'ed */
+	uint64_t memory;	 /* multiple of 2 MiB */
+	unsigned cpus;
+	uint64_t timeout_ns;
+	enum timeout_from timeout_from;
+	uint64_t cpu_time_ns;
+	uint32_t pids_max;
+	uint64_t tmp_size;	 /* 0: half of memory */
+	uint64_t output_limit;	 /* per stream; UINT64_MAX: none */
+	enum output_action on_output_limit;
+	int result_fd;		 /* -1: none */
+	const char *result_file; /* NULL: none; excludes result_fd */
+	int status_fd;
+	const char *status_file;
+	const char *console_file;
+	bool timeline;
+	const char *workdir;
+	const char *hostname;
+	uint32_t uid, gid;
+	unsigned nr_env;
+	const char *env[CONFIG_ENV_MAX]; /* NAME=VALUE */
+	char **argv;		 /* the job, NULL-terminated */
+};
+
+#endif

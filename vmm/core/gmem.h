@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest RAM and the only way to reach it.
+ *
+ * RAM is one reservation of host memory, cut at the hole below 4 GiB where
+ * devices live into at most two regions. gmem_ptr is the single translation
+ * from guest to host address; it takes a length, and there is no other. The
+ * guest writes this memory while we look at it: copy, check, use the copy.
+ *
+ * The regions never change while vCPUs run, so no lock is needed.
+ */
+#ifndef HUSK_CORE_GMEM_H
+#define HUSK_CORE_GMEM_H
+
+#include "lib/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stddef.h>
+
+typedef uint64_t gpa_t;
+
+#define GMEM_PAGE	4096u
+#define GMEM_HUGE	(2ull << 20)
+#define GMEM_NR_REGIONS 2
+
+struct gmem_region {
+	gpa_t base;
+	uint64_t len;
+	uint8_t *hva;	/* owned by struct gmem */
+};
+
+struct gmem {
+	unsigned nr;
+	struct gmem_region region[GMEM_NR_REGIONS];
+	uint8_t *map;	/* the whole reservation, 2 MiB aligned inside */
+	uint64_t map_len;
+};
+
+/*
+ * Reserve `size` bytes (a multiple of 2 MiB): [0, hole_start) and, for what
+ * does not fit, from hole_end on. Pages are private, zero and not yet there.
+ */
+int gmem_init(struct gmem *m, uint64_t size, gpa_t hole_start, gpa_t hole_end,
+	      struct err *e);
+
+/* Release; harmless on a zeroed or released struct. */
+void gmem_fini(struct gmem *m);
+
+/*
+ * Host pointer to guest bytes [gpa, gpa + len), or NULL unless all of them
+ * lie in one RAM region. len 0 is NULL. Overflow-safe.
+ */
+void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len);
+
+/* Copy from or to the guest; -EFAULT when the range is not RAM. */
+int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len);
+int gmem_write(const struct gmem *m, gpa_t gpa, const void *src, uint64_t len);
+
+/* Bytes of RAM in all. */
+uint64_t gmem_size(const struct gmem *m);
+
+/* 4 KiB pages of guest RAM that are resident on the host. */
+uint64_t gmem_resident(const struct gmem *m);
+
+#endif
