@@ -60,7 +60,4 @@ int gmem_write(const struct gmem *m, gpa_t gpa, const void *src, uint64_t len);
 /* Bytes of RAM in all. */
 uint64_t gmem_size(const struct gmem *m);
 
-/* 4 KiB pages of guest RAM that are resident on the host. */
-uint64_t gmem_resident(const struct gmem *m);
-
 #endif
