@@ -7,6 +7,7 @@
 #include "core/bus.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 int bus_add(struct bus *b, const struct bus_window *w, struct err *e)
 {

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See virtq.h for the layout and the rules. Ring memory is translated anew on
+ * each use, with its length: the look-up is a dozen instructions, and no host
+ * pointer outlives a call, which keeps the queue's state free of addresses.
+ */
+#include "devices/virtio/virtq.h"
+
+#include <errno.h>
+#include <linux/virtio_ring.h>
+#include <string.h>
+
+#define AVAIL_LEN(size) (6u + 2u * (uint64_t)(size))
+#define USED_LEN(size)	(6u + 8u * (uint64_t)(size))
+#define DESC_LEN(size)	(16u * (uint64_t)(size))
+
+void virtq_init(struct virtq *q, const struct gmem *mem, uint16_t max)
+{
+	*q = (struct virtq){ .max = max, .mem = mem };
+	virtq_reset(q);
+}
+
+void virtq_reset(struct virtq *q)
+{
+	q->s = (struct virtq_state){ .size = q->max };
+}
+
+static bool area_ok(const struct virtq *q, gpa_t gpa, uint64_t len,
+		    unsigned align)
+{
+	return gpa % align == 0 && gmem_ptr(q->mem, gpa, len);
+}
+
+int virtq_enable(struct virtq *q)
+{
+	uint16_t size = q->s.size;
+
+	if (!size || size > q->max || (size & (size - 1)))
+		return -EPROTO;
+	if (!area_ok(q, q->s.desc, DESC_LEN(size), 16) ||
+	    !area_ok(q, q->s.avail, AVAIL_LEN(size), 2) ||
+	    !area_ok(q, q->s.used, USED_LEN(size), 4))
+		return -EPROTO;
+	q->s.ready = true;
+	return 0;
+}
+
+static struct vring_avail *avail_ring(const struct virtq *q)
+{
+	return gmem_ptr(q->mem, q->s.avail, AVAIL_LEN(q->s.size));
+}
+
+static struct vring_used *used_ring(const struct virtq *q)
+{
+	return gmem_ptr(q->mem, q->s.used, USED_LEN(q->s.size));
+}
+
+/* Entries offered and not taken: 0..65535, more than size is a lie. */
+static uint16_t pending(const struct virtq *q)
+{
+	/* Pairs with the driver's store of idx after its ring entries. */
+	uint16_t idx = __atomic_load_n(&avail_ring(q)->idx, __ATOMIC_ACQUIRE);
+
+	return (uint16_t)(idx - q->s.last_avail);
+}
+
+bool virtq_has_work(const struct virtq *q)
+{
+	return q->s.ready && pending(q) != 0;
+}
+
+/* Copy descriptor `i`, once; everything after looks at the copy. */
+static void read_desc(const struct virtq *q, uint16_t i, struct vring_desc *d)
+{
+	const struct vring_desc *table;
+
+	table = gmem_ptr(q->mem, q->s.desc, DESC_LEN(q->s.size));
+	memcpy(d, &table[i], sizeof(*d));
+}
+
+/* Add one checked descriptor to the request. */
+static int add_buffer(const struct virtq *q, struct vreq *r,
+		      const struct vring_desc *d)
+{
+	bool in = d->flags & VRING_DESC_F_WRITE;
+	uint32_t *total = in ? &r->len_in : &r->len_out;
+	void *hva;
+
+	/* 2.7.4.2: what the device reads comes before what it writes. */
+	if (!in && r->nr_in)
+		return -EPROTO;
+	hva = gmem_ptr(q->mem, d->addr, d->len);
+	if (!hva || d->len > VIRTQ_MAX_BYTES - *total)
+		return -EPROTO;
+	r->iov[r->nr_out + r->nr_in] =
+		(struct iovec){ .iov_base = hva, .iov_len = d->len };
+	*total += d->len;
+	if (in)
+		r->nr_in++;
+	else
+		r->nr_out++;
+	return 0;
+}
+
+static int walk_chain(const struct virtq *q, struct vreq *r)
+{
+	uint16_t i = r->head;
+	unsigned steps;
+
+	/* A chain longer than the table has a loop in it (2.7.5.3.1). */
+	for (steps = 0; steps < q->s.size; steps++) {
+		struct vring_desc d;
+		int ret;
+
+		if (i >= q->s.size)
+			return -EPROTO;
+		read_desc(q, i, &d);
+		if (d.flags & VRING_DESC_F_INDIRECT)
+			return -EPROTO;
+		ret = add_buffer(q, r, &d);
+		if (ret)
+			return ret;
+		if (!(d.flags & VRING_DESC_F_NEXT))
+			return 0;
+		i = d.next;
+	}
+	return -EPROTO;
+}
+
+int virtq_pop(struct virtq *q, struct vreq *r)
+{
+	uint16_t n, slot;
+	int ret;
+
+	if (!q->s.ready)
+		return 0;
+	n = pending(q);
+	if (!n)
+		return 0;
+	if (n > q->s.size)
+		return -EPROTO;
+	slot = q->s.last_avail & (uint16_t)(q->s.size - 1);
+	r->head = __atomic_load_n(&avail_ring(q)->ring[slot], __ATOMIC_RELAXED);
+	r->nr_out = r->nr_in = 0;
+	r->len_out = r->len_in = 0;
+	ret = walk_chain(q, r);
+	if (ret)
+		return ret;
+	q->s.last_avail++;
+	return 1;
+}
+
+void virtq_unpop(struct virtq *q)
+{
+	q->s.last_avail--;
+}
+
+int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
+{
+	struct vring_used *used = used_ring(q);
+	uint16_t slot = q->s.next_used & (uint16_t)(q->s.size - 1);
+	struct vring_used_elem elem = { .id = head, .len = written };
+
+	if (!used)
+		return -EPROTO;
+	memcpy(&used->ring[slot], &elem, sizeof(elem));
+	q->s.next_used++;
+	/* The driver reads the entry after it has seen idx move. */
+	__atomic_store_n(&used->idx, q->s.next_used, __ATOMIC_RELEASE);
+	return 0;
+}
+
+bool virtq_wants_irq(const struct virtq *q)
+{
+	uint16_t flags;
+
+	if (!q->s.ready)
+		return false;
+	/* Our idx must be visible before we look whether to interrupt. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	flags = __atomic_load_n(&avail_ring(q)->flags, __ATOMIC_RELAXED);
+	return !(flags & VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+void virtq_set_notify(struct virtq *q, bool on)
+{
+	if (!q->s.ready || q->s.no_notify == !on)
+		return;
+	q->s.no_notify = !on;
+	__atomic_store_n(&used_ring(q)->flags,
+			 (uint16_t)(on ? 0 : VRING_USED_F_NO_NOTIFY),
+			 __ATOMIC_RELAXED);
+	/* The driver may have offered buffers before it could see this. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device's side of a split virtqueue (virtio 1.2, section 2.7).
+ *
+ * The driver owns three areas in guest memory:
+ *
+ *	descriptor table	size x 16 bytes	 aligned to 16	device reads
+ *	available ring		6 + 2 x size	 aligned to 2	device reads
+ *	used ring		6 + 8 x size	 aligned to 4	device writes
+ *
+ *	desc[]	| addr | len | flags | next |	 a buffer; NEXT chains it on
+ *	avail	| flags | idx | ring[size] ... |  heads the driver offers
+ *	used	| flags | idx | {id, len}[size] ... |  heads we give back
+ *
+ * Both idx run freely modulo 2^16 and are taken modulo size (a power of two)
+ * to index. The driver stores idx after the entries it covers, and so do we:
+ * idx is loaded with acquire and stored with release order.
+ *
+ * This file is the only one that touches ring memory. A chain is walked once,
+ * every descriptor is copied before it is checked, and what virtq_pop hands
+ * out is bounded and translated: devices never see a descriptor. Whatever the
+ * driver gets wrong is -EPROTO, after which the transport sets
+ * DEVICE_NEEDS_RESET and leaves the queue alone.
+ *
+ * Not offered: INDIRECT_DESC (a second table to walk), EVENT_IDX (one queue
+ * depth of interrupts is all it would save here), packed rings.
+ *
+ * Locking: the owner's; every call of one queue happens under one lock.
+ */
+#ifndef HUSK_DEVICES_VIRTQ_H
+#define HUSK_DEVICES_VIRTQ_H
+
+#include "core/gmem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define VIRTQ_MAX_SIZE	128u	   /* descriptors, of any queue of ours */
+#define VIRTQ_MAX_BYTES (1u << 26) /* in one chain */
+
+/* What a template must keep; no host address in it. */
+struct virtq_state {
+	gpa_t desc, avail, used;
+	uint16_t size;		/* as the driver chose it, <= max */
+	uint16_t last_avail;	/* next entry of the available ring to take */
+	uint16_t next_used;	/* next entry of the used ring to fill */
+	bool ready;
+	bool no_notify;		/* we asked the driver not to kick */
+};
+
+struct virtq {
+	struct virtq_state s;
+	uint16_t max;		/* what the device offers, a power of two */
+	const struct gmem *mem;	/* borrowed, outlives the queue */
+};
+
+/* One request: what the driver wrote for us, then what we may write. */
+struct vreq {
+	uint16_t head;
+	unsigned nr_out, nr_in;		/* entries of iov: out first, then in */
+	uint32_t len_out, len_in;	/* bytes */
+	struct iovec iov[VIRTQ_MAX_SIZE];
+};
+
+void virtq_init(struct virtq *q, const struct gmem *mem, uint16_t max);
+
+/* Back to the state after reset: not ready, indices 0. */
+void virtq_reset(struct virtq *q);
+
+/*
+ * Make a configured queue live (QueueReady written 1): size a power of two
+ * within max, areas aligned and wholly in RAM. -EPROTO otherwise.
+ */
+int virtq_enable(struct virtq *q);
+
+/* 1 and *r filled, 0 when nothing is offered, -EPROTO. */
+int virtq_pop(struct virtq *q, struct vreq *r);
+
+/* Put the request of the last virtq_pop back; nothing may lie between. */
+void virtq_unpop(struct virtq *q);
+
+/* Give a head back, `written` bytes of its in-part filled. */
+int virtq_push(struct virtq *q, uint16_t head, uint32_t written);
+
+/* True when requests wait. -EPROTO conditions count as true: pop tells. */
+bool virtq_has_work(const struct virtq *q);
+
+/* Does the driver want an interrupt for what was pushed? */
+bool virtq_wants_irq(const struct virtq *q);
+
+/*
+ * Ask the driver to kick when it offers buffers, or not to. A hint; after
+ * switching kicks on, look at virtq_has_work once more.
+ */
+void virtq_set_notify(struct virtq *q, bool on);
+
+#endif
