@@ -47,7 +47,9 @@ SAN_CFLAGS   := $(STD) $(INC) $(WARN) -O1 -g -fno-omit-frame-pointer \
 PLAIN_LDFLAGS := -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections \
 		$(LDFLAGS)
 
-# A changed compiler or flag rebuilds what it was used for.
+# A changed compiler or flag rebuilds what it was used for. Precious, because
+# make would delete the file as an intermediate one and rebuild everything.
+.PRECIOUS: $(BUILD)/.flags-%
 $(BUILD)/.flags-%: FORCE
 	@mkdir -p $(@D); echo '$($*_STAMP)' | cmp -s - $@ || \
 		echo '$($*_STAMP)' >$@

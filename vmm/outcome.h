@@ -77,4 +77,10 @@ int outcome_exit_status(const struct outcome *o);
 /* "exited", "timeout", ...: the word of the status object. */
 const char *outcome_verdict_name(enum verdict v);
 
+/*
+ * The line for stderr: the reason, or a sentence of ours when there is none.
+ * NULL for an end that speaks for itself (exited, signaled, interrupted).
+ */
+const char *outcome_line(const struct outcome *o);
+
 #endif

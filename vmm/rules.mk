@@ -8,15 +8,19 @@ HUSK_SRC  := $(sort $(filter-out vmm/main.c,$(wildcard vmm/*.c)) \
 	     vmm/backends/*.c vmm/arch/x86_64/*.c))
 HUSK_LIBS := -lfdt -lz -pthread
 
-DEFS_main := $(DEFS)
-DEFS_cli := $(DEFS)
+DEFS_version := $(DEFS)
 DEFS_paths := $(DEFS)
+version_STAMP := $(DEFS)
 ASDEFS_init_blob := -DGUEST_INIT='"$(BUILD)/guest-init"'
 
 HUSK_OBJ := $(patsubst %,$(BUILD)/obj/%.o,$(basename $(LIB_SRC) $(HUSK_SRC) \
 	    vmm/main.c vmm/init_blob.S))
 
 $(BUILD)/obj/vmm/init_blob.o $(BUILD)/san/vmm/init_blob.o: $(BUILD)/guest-init
+
+# A new commit or prefix rebuilds what has them inside, nothing else.
+$(foreach d,obj san,$(BUILD)/$(d)/vmm/version.o $(BUILD)/$(d)/vmm/paths.o): \
+	$(BUILD)/.flags-version
 
 $(BUILD)/husk: $(HUSK_OBJ)
 	$(call say,LD,$@)
