@@ -2,12 +2,17 @@
 /*
  * The command line, as a pure function: argv and environment in, struct
  * config or a command out. Opens nothing, prints nothing, exits never.
+ *
+ * One table holds what there is to say about each option; the parser, the
+ * text of --help and the tests all read it, so they cannot disagree.
  */
 #ifndef HUSK_CLI_H
 #define HUSK_CLI_H
 
 #include "config.h"
 #include "lib/err.h"
+
+#include <stddef.h>
 
 enum cli_command {
 	CLI_RUN,
@@ -22,18 +27,49 @@ struct cli {
 	struct config config;	/* for RUN and CHECK */
 };
 
+/* What the user wrote, in a message: cut, so that the hint has room. */
+#define CLI_GIVEN "'%.100s'"
+
+/* What may stand behind the '=' of an option. */
+enum cli_kind {
+	CLI_FLAG,	/* nothing */
+	CLI_TEXT,	/* anything but the empty string */
+	CLI_SIZE,	/* bytes with unit, within min..max */
+	CLI_TIME,	/* duration with unit, ns within min..max */
+	CLI_NUMBER,	/* digits, within min..max */
+};
+
+struct cli_value {
+	const char *text;	/* as given; NULL for a flag */
+	uint64_t number;	/* for SIZE, TIME and NUMBER */
+};
+
+struct cli_option {
+	const char *name;	/* without the dashes */
+	const char *metavar;	/* NULL for a flag */
+	const char *help;	/* lines of at most 51 columns */
+	unsigned commands;	/* bit per enum cli_command it may follow;
+				 * CLI_HELP's: may stand without one */
+	enum cli_kind kind;
+	uint64_t min, max;
+	/* Takes a value that is right by its kind. */
+	int (*set)(struct cli *out, const struct cli_value *v, struct err *e);
+};
+
+/* Ends with a NULL name. An entry with only a help text heads a group. */
+extern const struct cli_option cli_options[];
+
 /*
- * Parse. `argv` is NULL-terminated and must outlive *out, as must `env`. An
+ * Parse. `argv` and `envp` are NULL-terminated and must outlive *out. An
  * unknown or contradictory option gives -EINVAL and a line that names it.
- * Paths of kernel and image come from options, then $HUSK_KERNEL/$HUSK_IMAGE,
- * else stay NULL for paths_find to fill.
+ * Paths of kernel and image come from options, then HUSK_KERNEL and HUSK_IMAGE
+ * of `envp`, else stay NULL for paths_find to fill. An option given twice
+ * counts as given last, but for --env, which adds.
  */
-int cli_parse(struct cli *out, int argc, char **argv, struct err *e);
+int cli_parse(struct cli *out, char **argv, char **envp, struct err *e);
 
-/* The text of --help; constant, 80 columns. */
-const char *cli_help(void);
-
-/* "husk 0.1.0 (commit), ..." */
-const char *cli_version(void);
+/* The text of --help, 80 columns; returns its length (see lib/text.h). */
+#define CLI_HELP_MAX 8192
+size_t cli_help(char *buf, size_t size);
 
 #endif

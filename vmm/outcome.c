@@ -16,28 +16,27 @@
 
 static const struct verdict_fact {
 	const char *name;
-	int status;	     /* exit status of husk, -1: by code */
-	const char *line;    /* for stderr when there is no reason; or NULL */
+	int status;	  /* exit status of husk, -1: by code */
+	const char *line; /* for stderr when there is no reason; or NULL */
 } verdicts[] = {
-	[VERDICT_NONE] = { "none", STATUS_ERROR, "the run has no end" },
-	[VERDICT_EXITED] = { "exited", -1, NULL },
-	[VERDICT_SIGNALED] = { "signaled", -1, NULL },
-	[VERDICT_TIMEOUT] = { "timeout", 124,
-			      "time limit reached (--timeout)" },
-	[VERDICT_CPU_TIME] = { "cpu_time", 124,
-			       "CPU time limit reached (--cpu-time)" },
-	[VERDICT_OOM] = { "oom", 137,
-			  "the job ran out of memory (--memory sets how much "
-			  "there is)" },
-	[VERDICT_OUTPUT_LIMIT] = { "output_limit", 153,
-				   "output limit reached (--output-limit)" },
-	[VERDICT_INTERRUPTED] = { "interrupted", -1, NULL },
-	[VERDICT_START_FAILED] = { "start_failed", -1,
-				   "the command could not be started" },
-	[VERDICT_GUEST_CRASH] = { "guest_crash", STATUS_ERROR,
-				  "the guest crashed (--console=FILE keeps its "
-				  "kernel log)" },
-	[VERDICT_ERROR] = { "error", STATUS_ERROR, "internal error" },
+	[VERDICT_NONE] = {"none", STATUS_ERROR, "the run has no end"},
+	[VERDICT_EXITED] = {"exited", -1, NULL},
+	[VERDICT_SIGNALED] = {"signaled", -1, NULL},
+	[VERDICT_TIMEOUT] = {"timeout", 124, "time limit reached (--timeout)"},
+	[VERDICT_CPU_TIME] = {"cpu_time", 124,
+			      "CPU time limit reached (--cpu-time)"},
+	[VERDICT_OOM] = {"oom", 137,
+			 "the job ran out of memory (--memory sets how much "
+			 "there is)"},
+	[VERDICT_OUTPUT_LIMIT] = {"output_limit", 153,
+				  "output limit reached (--output-limit)"},
+	[VERDICT_INTERRUPTED] = {"interrupted", -1, NULL},
+	[VERDICT_START_FAILED] = {"start_failed", -1,
+				  "the command could not be started"},
+	[VERDICT_GUEST_CRASH] = {"guest_crash", STATUS_ERROR,
+				 "the guest crashed (--console=FILE keeps its "
+				 "kernel log)"},
+	[VERDICT_ERROR] = {"error", STATUS_ERROR, "internal error"},
 };
 
 static const struct verdict_fact *find_fact(enum verdict v)

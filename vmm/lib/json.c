@@ -80,8 +80,7 @@ static void put_char(struct text *t, const char *s, size_t len)
 		text_add(t, s, len);
 }
 
-void json_string(struct json *j, const char *key, const char *value,
-		 size_t max)
+void json_string(struct json *j, const char *key, const char *value, size_t max)
 {
 	size_t left, used = 0, cut = 0, pos = 0;
 	char one[8];

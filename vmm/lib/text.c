@@ -52,17 +52,17 @@ void text_printf(struct text *t, const char *fmt, ...)
 }
 
 /* Smallest code point of a sequence by its length: below it is overlong. */
-static const uint32_t utf8_min[] = { 0, 0, 0x80, 0x800, 0x10000 };
+static const uint32_t utf8_min[] = {0, 0, 0x80, 0x800, 0x10000};
 
 size_t text_utf8_len(const char *s, size_t n)
 {
 	uint32_t c = n ? (uint8_t)s[0] : 0x80;
-	size_t len = c < 0x80 ? 1 :
-		     c < 0xc0 ? 0 :
-		     c < 0xe0 ? 2 :
-		     c < 0xf0 ? 3 :
-		     c < 0xf8 ? 4 :
-				0;
+	size_t len = c < 0x80	? 1
+		     : c < 0xc0 ? 0
+		     : c < 0xe0 ? 2
+		     : c < 0xf0 ? 3
+		     : c < 0xf8 ? 4
+				: 0;
 
 	if (len < 2)
 		return len;

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The reader of the option table (cli_options.c), and its words.
+ *
+ * getopt_long was rejected: it has global state, prints, reorders arguments
+ * and takes any unambiguous prefix of an option, so that a later option breaks
+ * scripts that were right. Here an option is its full name; whoever writes it
+ * otherwise is told the nearest one.
+ *
+ * Values are checked by kind and range in one place before the option's
+ * setter sees them; what only shows in combination is checked at the end.
+ */
+#include "cli.h"
+
+#include "lib/parse.h"
+#include "lib/text.h"
+
+#include <husk/proto.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define ANY_COMMAND (~0u)
+#define HOUR_NS	    (UINT64_C(3600) * 1000000000)
+
+/* Of a JOB frame, what run.c may add to the user's own strings. */
+#define JOB_RESERVE 4096u
+
+static const struct command {
+	const char *name;
+	enum cli_command command;
+} commands[] = {
+	{"run", CLI_RUN},
+	{"check", CLI_CHECK},
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const char help_head[] =
+	"usage: husk run [OPTION...] -- COMMAND [ARGUMENT...]\n"
+	"       husk check [--json] [--kernel=FILE] [--image=FILE]\n"
+	"       husk --help | --version\n"
+	"\n"
+	"run     run one command in a throw-away Linux microVM, with its stdin,"
+	" stdout\n"
+	"        and stderr as husk's own; nothing it does outlives it\n"
+	"check   say whether this host can do that, and what is missing\n";
+
+static const char help_tail[] =
+	"\n"
+	"SIZE is in bytes, or with K, M, G, T: 128M. TIME is in seconds, or "
+	"with"
+	" ms, s,\n"
+	"m, h: 200ms, 1.5s. What stands in [ ] is the default. HUSK_KERNEL and"
+	" HUSK_IMAGE\n"
+	"in the environment stand in for --kernel and --image.\n"
+	"\n"
+	"Exit status: that of the job; 128+N when signal N ended it; 124 time"
+	" limit,\n"
+	"125 husk or the guest failed, 126 cannot execute, 127 not found, 137"
+	" out of\n"
+	"memory, 153 output limit, 130 and 143 husk was interrupted. More in"
+	" husk(1).\n";
+
+#define HELP_COLUMN 28
+
+static void put_option_help(struct text *t, const struct cli_option *o)
+{
+	const char *line = o->help, *end;
+	size_t from = t->wanted, col;
+
+	text_printf(t, "  --%s%s%s", o->name, o->metavar ? "=" : "",
+		    o->metavar ? o->metavar : "");
+	col = t->wanted - from;
+	for (;; line = end + 1, col = 0) {
+		end = strchr(line, '\n');
+		text_printf(t, "%*s%.*s\n", (int)(HELP_COLUMN - col), "",
+			    (int)(end ? end - line : (ptrdiff_t)strlen(line)),
+			    line);
+		if (!end)
+			return;
+	}
+}
+
+size_t cli_help(char *buf, size_t size)
+{
+	struct text t;
+
+	text_init(&t, buf, size);
+	text_printf(&t, "%s", help_head);
+	for (const struct cli_option *o = cli_options; o->help; o++) {
+		if (o->name)
+			put_option_help(&t, o);
+		else
+			text_printf(&t, "\n%s:\n", o->help);
+	}
+	text_printf(&t, "%s", help_tail);
+	return t.wanted;
+}
+
+#define NAME_MAX_LEN 32
+
+/* Edits (insert, delete, replace) that make `a` of length `n` into `b`. */
+static unsigned edit_distance(const char *a, size_t n, const char *b)
+{
+	unsigned row[NAME_MAX_LEN + 1];
+	size_t m = strlen(b);
+
+	if (n > NAME_MAX_LEN || m > NAME_MAX_LEN)
+		return NAME_MAX_LEN;
+	for (size_t j = 0; j <= m; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; i <= n; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= m; j++) {
+			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[m];
+}
+
+/* How far `word` is from `name`; a prefix of it is near. */
+static unsigned name_distance(const char *word, size_t len, const char *name)
+{
+	if (len >= 2 && !strncmp(word, name, len))
+		return 1;
+	return edit_distance(word, len, name);
+}
+
+/* True when a word of `len` with that many edits is still a likely slip. */
+static bool is_near(unsigned distance, size_t len)
+{
+	return distance <= (len < 6 ? 2 : len / 3) && distance < len;
+}
+
+static const struct cli_option *nearest_option(const char *word, size_t len,
+					       unsigned command_bit)
+{
+	const struct cli_option *best = NULL;
+	unsigned least = NAME_MAX_LEN;
+
+	for (const struct cli_option *o = cli_options; o->help; o++) {
+		unsigned d;
+
+		if (!o->name || !(o->commands & command_bit))
+			continue;
+		d = name_distance(word, len, o->name);
+		if (d < least) {
+			least = d;
+			best = o;
+		}
+	}
+	return is_near(least, len) ? best : NULL;
+}
+
+static const struct cli_option *find_option(const char *word, size_t len)
+{
+	for (const struct cli_option *o = cli_options; o->help; o++)
+		if (o->name && strlen(o->name) == len &&
+		    !memcmp(o->name, word, len))
+			return o;
+	return NULL;
+}
+
+static const char *command_name(unsigned command_bit)
+{
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		if (command_bit & 1u << commands[i].command)
+			return commands[i].name;
+	return "";
+}
+
+static int refuse_unknown(const char *arg, unsigned command_bit, struct err *e)
+{
+	const char *word = arg + strspn(arg, "-");
+	size_t len = strcspn(word, "="), arg_len = strcspn(arg, "=");
+	const struct cli_option *near;
+
+	err_set(e, EINVAL, "unknown option '%.*s'",
+		(int)(arg_len < 100 ? arg_len : 100), arg);
+	near = nearest_option(word, len, command_bit);
+	if (near)
+		return err_hint(e, "did you mean '--%s'?", near->name);
+	return err_hint(e, "see 'husk --help'");
+}
+
+/* "48M", "1T", "4096": in the largest unit that leaves no rest. */
+static void put_size(struct text *t, uint64_t v)
+{
+	static const char units[] = "TGMK";
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned shift = 40 - 10 * i;
+
+		if (v && !(v & ((1ull << shift) - 1))) {
+			text_printf(t, "%" PRIu64 "%c", v >> shift, units[i]);
+			return;
+		}
+	}
+	text_printf(t, "%" PRIu64, v);
+}
+
+static void put_bound(struct text *t, enum cli_kind kind, uint64_t v)
+{
+	if (kind == CLI_SIZE)
+		put_size(t, v);
+	else if (kind == CLI_TIME)
+		text_printf(t, "%" PRIu64 "h", v / HOUR_NS);
+	else
+		text_printf(t, "%" PRIu64, v);
+}
+
+static const char *kind_hint(enum cli_kind kind)
+{
+	switch (kind) {
+	case CLI_SIZE:
+		return "not a size (write bytes, or 512K, 128M, 2G)";
+	case CLI_TIME:
+		return "not a time (write seconds, or 200ms, 1.5s, 10m)";
+	default:
+		return "not a number (write digits only)";
+	}
+}
+
+static int refuse_value(const struct cli_option *o, const char *text, int why,
+			struct err *e)
+{
+	char buf[80];
+	struct text t;
+
+	if (why != -ERANGE)
+		return err_set(e, EINVAL, "--%s " CLI_GIVEN ": %s", o->name,
+			       text, kind_hint(o->kind));
+	text_init(&t, buf, sizeof(buf));
+	put_bound(&t, o->kind, o->min);
+	text_printf(&t, " to ");
+	put_bound(&t, o->kind, o->max);
+	return err_set(e, EINVAL, "--%s " CLI_GIVEN ": out of range (%s)",
+		       o->name, text, buf);
+}
+
+/* Brings the text into the number that the option's kind asks for. */
+static int read_value(const struct cli_option *o, struct cli_value *v,
+		      struct err *e)
+{
+	int r = 0;
+
+	if (!v->text[0])
+		return err_set(e, EINVAL,
+			       "--%s '': empty value (write --%s=%s)", o->name,
+			       o->name, o->metavar);
+	if (o->kind == CLI_SIZE)
+		r = parse_size(v->text, o->min, o->max, &v->number);
+	else if (o->kind == CLI_TIME)
+		r = parse_duration(v->text, o->min, o->max, &v->number);
+	else if (o->kind == CLI_NUMBER)
+		r = parse_uint(v->text, o->min, o->max, &v->number);
+	return r ? refuse_value(o, v->text, r, e) : 0;
+}
+
+/*
+ * One option at **arg, with its value moves *arg on to the last word it used.
+ */
+static int parse_option(struct cli *out, char ***arg, struct err *e)
+{
+	unsigned bit = 1u << out->command;
+	const char *word = **arg, *equals = strchr(word, '=');
+	size_t len = equals ? (size_t)(equals - word) : strlen(word);
+	struct cli_value v = {.text = equals ? equals + 1 : NULL};
+	const struct cli_option *o;
+	int r;
+
+	o = len > 2 && word[1] == '-' ? find_option(word + 2, len - 2) : NULL;
+	if (!o)
+		return refuse_unknown(word, bit, e);
+	if (!(o->commands & bit))
+		return err_set(e, EINVAL, "option '--%s' belongs to 'husk %s'",
+			       o->name, command_name(o->commands));
+	if (o->kind == CLI_FLAG && equals)
+		return err_set(e, EINVAL, "option '--%s' takes no value",
+			       o->name);
+	if (o->kind != CLI_FLAG && !equals) {
+		/* Another option is no value: that one was forgotten. */
+		v.text = (*arg)[1];
+		if (!v.text || !strncmp(v.text, "--", 2))
+			return err_set(e, EINVAL,
+				       "option '--%s' needs a value (write "
+				       "--%s=%s)",
+				       o->name, o->name, o->metavar);
+		++*arg;
+	}
+	if (o->kind != CLI_FLAG) {
+		r = read_value(o, &v, e);
+		if (r)
+			return r;
+	}
+	return o->set(out, &v, e);
+}
+
+static void set_defaults(struct config *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->memory = CONFIG_MEMORY_DEFAULT;
+	c->cpus = 1;
+	c->pids_max = CONFIG_PIDS_DEFAULT;
+	c->output_limit = UINT64_MAX;
+	c->result_fd = -1;
+	c->status_fd = -1;
+	c->workdir = HUSK_WORKDIR;
+	c->hostname = "husk";
+	c->uid = 65534;
+	c->gid = 65534;
+}
+
+/* The value of `name` in an environment; NULL when absent or empty. */
+static const char *find_env(char **envp, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; envp && *envp; envp++)
+		if (!strncmp(*envp, name, len) && (*envp)[len] == '=')
+			return (*envp)[len + 1] ? *envp + len + 1 : NULL;
+	return NULL;
+}
+
+/* Devices such as /dev/null may well be named twice. */
+static bool is_same_file(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b) && strncmp(a, "/dev/", 5);
+}
+
+static int check_streams(const struct config *c, struct err *e)
+{
+	if (c->result_file && c->result_fd >= 0)
+		return err_set(e, EINVAL,
+			       "--result and --result-fd exclude "
+			       "each other (give one of them)");
+	if (c->status_file && c->status_fd >= 0)
+		return err_set(e, EINVAL,
+			       "--status and --status-fd exclude "
+			       "each other (give one of them)");
+	if (c->result_fd >= 0 && c->result_fd == c->status_fd)
+		return err_set(e, EINVAL,
+			       "--result-fd and --status-fd are "
+			       "both %d (give each its own)",
+			       c->result_fd);
+	if (is_same_file(c->result_file, c->status_file))
+		return err_set(e, EINVAL,
+			       "--result and --status are both " CLI_GIVEN
+			       " (give each its own)",
+			       c->status_file);
+	if (is_same_file(c->result_file, c->console_file))
+		return err_set(e, EINVAL,
+			       "--result and --console are both " CLI_GIVEN
+			       " (give each its own)",
+			       c->console_file);
+	if (is_same_file(c->status_file, c->console_file))
+		return err_set(e, EINVAL,
+			       "--status and --console are both " CLI_GIVEN
+			       " (give each its own)",
+			       c->console_file);
+	return 0;
+}
+
+static int check_limits(const struct config *c, struct err *e)
+{
+	if (c->timeout_from == TIMEOUT_FROM_STDIN && !c->timeout_ns)
+		return err_set(e, EINVAL,
+			       "--timeout-from 'stdin': no time "
+			       "limit is set (add --timeout=TIME)");
+	if (c->on_output_limit == OUTPUT_KILL && c->output_limit == UINT64_MAX)
+		return err_set(e, EINVAL,
+			       "--on-output-limit 'kill': no limit "
+			       "is set (add --output-limit=SIZE)");
+	if (c->tmp_size > c->memory)
+		return err_set(e, EINVAL,
+			       "--tmp-size is larger than the "
+			       "memory, where these files live (raise "
+			       "--memory=SIZE)");
+	return 0;
+}
+
+/* Arguments and environment travel in one frame, see husk/proto.h. */
+static int check_job(const struct config *c, struct err *e)
+{
+	size_t max = HUSK_JOB_MAX - sizeof(struct husk_job) - JOB_RESERVE;
+	size_t sum = strlen(c->workdir) + strlen(c->hostname) + 2;
+
+	if (!c->argv[0])
+		return err_set(e, EINVAL,
+			       "no command to run (write 'husk run "
+			       "[OPTION...] -- COMMAND [ARGUMENT...]')");
+	if (!c->argv[0][0])
+		return err_set(e, EINVAL,
+			       "the command to run is empty (write "
+			       "its name after '--')");
+	for (char **arg = c->argv; *arg; arg++)
+		sum += strlen(*arg) + 1;
+	for (unsigned i = 0; i < c->nr_env; i++)
+		sum += strlen(c->env[i]) + 1;
+	if (sum > max)
+		return err_set(e, EINVAL,
+			       "arguments and environment of the job "
+			       "are %zu bytes, at most %zu fit (send the rest "
+			       "on stdin)",
+			       sum, max);
+	return 0;
+}
+
+static int check_run(const struct config *c, struct err *e)
+{
+	int r = check_streams(c, e);
+
+	if (!r)
+		r = check_limits(c, e);
+	return r ? r : check_job(c, e);
+}
+
+/* What stands behind "husk run" or "husk check". */
+static int parse_command(struct cli *out, enum cli_command command, char **arg,
+			 char **envp, struct err *e)
+{
+	struct config *c = &out->config;
+	int r;
+
+	out->command = command;
+	c->kernel = find_env(envp, "HUSK_KERNEL");
+	c->image = find_env(envp, "HUSK_IMAGE");
+	for (; *arg && **arg == '-'; arg++) {
+		if (!strcmp(*arg, "--")) {
+			arg++;
+			break;
+		}
+		r = parse_option(out, &arg, e);
+		if (r)
+			return r;
+		if (out->command != command)
+			return 0; /* --help, --version */
+	}
+	c->argv = arg;
+	if (command == CLI_RUN)
+		return check_run(c, e);
+	if (*arg)
+		return err_set(e, EINVAL,
+			       "'husk check' runs no command, but " CLI_GIVEN
+			       " was given",
+			       *arg);
+	return 0;
+}
+
+static int refuse_command(const char *word, struct err *e)
+{
+	size_t len = strlen(word);
+
+	err_set(e, EINVAL, "unknown command " CLI_GIVEN, word);
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		if (is_near(name_distance(word, len, commands[i].name), len))
+			return err_hint(e, "did you mean 'husk %s'?",
+					commands[i].name);
+	return err_hint(e, "to run it, write 'husk run -- %.100s'", word);
+}
+
+/* An option before the command. */
+static int parse_top_option(struct cli *out, const char *word, struct err *e)
+{
+	size_t len = strcspn(word, "=");
+	const struct cli_option *o;
+
+	if (!strcmp(word, "--"))
+		return err_set(e, EINVAL,
+			       "'--' without a command of husk "
+			       "(write 'husk run -- COMMAND')");
+	o = len > 2 && word[1] == '-' ? find_option(word + 2, len - 2) : NULL;
+	if (!o)
+		return refuse_unknown(word, ANY_COMMAND, e);
+	if (o->kind != CLI_FLAG || !(o->commands & 1u << CLI_HELP))
+		return err_set(e, EINVAL,
+			       "option '--%s' stands before the "
+			       "command (write 'husk %s --%s')",
+			       o->name, command_name(o->commands), o->name);
+	if (word[len])
+		return err_set(e, EINVAL, "option '--%s' takes no value",
+			       o->name);
+	return o->set(out, &(struct cli_value){0}, e);
+}
+
+int cli_parse(struct cli *out, char **argv, char **envp, struct err *e)
+{
+	const char *word = argv[0] ? argv[1] : NULL;
+
+	out->command = CLI_HELP;
+	out->json = false;
+	set_defaults(&out->config);
+	if (!word)
+		return err_set(e, EINVAL,
+			       "nothing to do (write 'husk run -- "
+			       "COMMAND', or see 'husk --help')");
+	if (word[0] == '-')
+		return parse_top_option(out, word, e);
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		if (!strcmp(word, commands[i].name))
+			return parse_command(out, commands[i].command, argv + 2,
+					     envp, e);
+	return refuse_command(word, e);
+}

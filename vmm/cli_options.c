@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What each option means: the table, and one setter per option. A setter sees
+ * a value that is right by kind and range; what only shows in combination with
+ * other options is cli.c's.
+ *
+ * Setters rather than offsets into struct config: the compiler then checks
+ * the type of each assignment.
+ */
+#include "cli.h"
+
+#include "lib/parse.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define RUN_BIT	  (1u << CLI_RUN)
+#define CHECK_BIT (1u << CLI_CHECK)
+#define BOTH	  (RUN_BIT | CHECK_BIT)
+#define ALONE	  (BOTH | 1u << CLI_HELP) /* without a command, too */
+
+#define HOUR_NS	    (UINT64_C(3600) * 1000000000)
+#define YEAR_NS	    (8760 * HOUR_NS)
+#define FD_MIN	    3
+#define FD_MAX	    1048575	     /* Linux's own default bound, fs.nr_open */
+#define PIDS_MAX    4194304	     /* PID_MAX_LIMIT of Linux */
+#define ID_MAX	    (UINT32_MAX - 1) /* (uid_t)-1 means "leave it" */
+#define HOST_MAX    64
+#define WORKDIR_MAX 4096
+
+static int set_kernel(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.kernel = v->text;
+	return 0;
+}
+
+static int set_image(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.image = v->text;
+	return 0;
+}
+
+static int set_memory(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	const uint64_t huge = 2ull << 20;
+
+	(void)e;
+	out->config.memory = (v->number + huge - 1) / huge * huge;
+	return 0;
+}
+
+static int set_cpus(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.cpus = (unsigned)v->number;
+	return 0;
+}
+
+static int set_timeout(struct cli *out, const struct cli_value *v,
+		       struct err *e)
+{
+	(void)e;
+	out->config.timeout_ns = v->number;
+	return 0;
+}
+
+static int set_timeout_from(struct cli *out, const struct cli_value *v,
+			    struct err *e)
+{
+	if (!strcmp(v->text, "start"))
+		out->config.timeout_from = TIMEOUT_FROM_START;
+	else if (!strcmp(v->text, "stdin"))
+		out->config.timeout_from = TIMEOUT_FROM_STDIN;
+	else
+		return err_set(e, EINVAL,
+			       "--timeout-from " CLI_GIVEN
+			       ": neither start nor stdin",
+			       v->text);
+	return 0;
+}
+
+static int set_cpu_time(struct cli *out, const struct cli_value *v,
+			struct err *e)
+{
+	(void)e;
+	out->config.cpu_time_ns = v->number;
+	return 0;
+}
+
+static int set_pids(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.pids_max = (uint32_t)v->number;
+	return 0;
+}
+
+static int set_tmp_size(struct cli *out, const struct cli_value *v,
+			struct err *e)
+{
+	(void)e;
+	out->config.tmp_size = v->number;
+	return 0;
+}
+
+static int set_output_limit(struct cli *out, const struct cli_value *v,
+			    struct err *e)
+{
+	(void)e;
+	out->config.output_limit = v->number;
+	return 0;
+}
+
+static int set_on_output_limit(struct cli *out, const struct cli_value *v,
+			       struct err *e)
+{
+	if (!strcmp(v->text, "truncate"))
+		out->config.on_output_limit = OUTPUT_TRUNCATE;
+	else if (!strcmp(v->text, "kill"))
+		out->config.on_output_limit = OUTPUT_KILL;
+	else
+		return err_set(e, EINVAL,
+			       "--on-output-limit " CLI_GIVEN
+			       ": neither truncate nor "
+			       "kill",
+			       v->text);
+	return 0;
+}
+
+static int set_result_fd(struct cli *out, const struct cli_value *v,
+			 struct err *e)
+{
+	(void)e;
+	out->config.result_fd = (int)v->number;
+	return 0;
+}
+
+static int set_result(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.result_file = v->text;
+	return 0;
+}
+
+static int set_status_fd(struct cli *out, const struct cli_value *v,
+			 struct err *e)
+{
+	(void)e;
+	out->config.status_fd = (int)v->number;
+	return 0;
+}
+
+static int set_status(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.status_file = v->text;
+	return 0;
+}
+
+static int set_console(struct cli *out, const struct cli_value *v,
+		       struct err *e)
+{
+	(void)e;
+	out->config.console_file = v->text;
+	return 0;
+}
+
+static int set_timeline(struct cli *out, const struct cli_value *v,
+			struct err *e)
+{
+	(void)v;
+	(void)e;
+	out->config.timeline = true;
+	return 0;
+}
+
+/* A name given again takes the place of the first, as in a shell. */
+static int set_env(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	size_t name_len = strcspn(v->text, "=");
+	struct config *c = &out->config;
+	unsigned i;
+
+	if (!v->text[name_len])
+		return err_set(e, EINVAL,
+			       "--env " CLI_GIVEN
+			       ": no '=' (write %.100s=VALUE)",
+			       v->text, v->text);
+	if (!name_len)
+		return err_set(e, EINVAL,
+			       "--env " CLI_GIVEN
+			       ": no name (write NAME=VALUE)",
+			       v->text);
+	for (i = 0; i < c->nr_env; i++)
+		if (!strncmp(c->env[i], v->text, name_len + 1))
+			break;
+	if (i == CONFIG_ENV_MAX)
+		return err_set(e, EINVAL,
+			       "--env " CLI_GIVEN ": too many variables (%d at "
+			       "most)",
+			       v->text, CONFIG_ENV_MAX);
+	c->env[i] = v->text;
+	if (i == c->nr_env)
+		c->nr_env++;
+	return 0;
+}
+
+static int set_workdir(struct cli *out, const struct cli_value *v,
+		       struct err *e)
+{
+	if (v->text[0] != '/')
+		return err_set(e, EINVAL,
+			       "--workdir " CLI_GIVEN ": not an absolute path "
+			       "(write --workdir=/%.100s)",
+			       v->text, v->text);
+	if (strlen(v->text) >= WORKDIR_MAX)
+		return err_set(e, EINVAL,
+			       "--workdir: path longer than %d bytes",
+			       WORKDIR_MAX - 1);
+	out->config.workdir = v->text;
+	return 0;
+}
+
+/* "UID" or "UID:GID"; numbers, since the names are in the image, not here. */
+static int set_user(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	size_t uid_len = strcspn(v->text, ":");
+	const char *gid_text = v->text;
+	uint64_t uid, gid;
+	char uid_text[16];
+
+	if (v->text[uid_len])
+		gid_text += uid_len + 1;
+	if (uid_len >= sizeof(uid_text))
+		goto bad;
+	memcpy(uid_text, v->text, uid_len);
+	uid_text[uid_len] = '\0';
+	if (parse_uint(uid_text, 0, ID_MAX, &uid) ||
+	    parse_uint(gid_text, 0, ID_MAX, &gid))
+		goto bad;
+	out->config.uid = (uint32_t)uid;
+	out->config.gid = (uint32_t)gid;
+	return 0;
+bad:
+	return err_set(e, EINVAL,
+		       "--user " CLI_GIVEN
+		       ": not UID or UID:GID (write numbers up to "
+		       "%u, for example 1000:1000)",
+		       v->text, ID_MAX);
+}
+
+static int set_hostname(struct cli *out, const struct cli_value *v,
+			struct err *e)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-_";
+
+	if (strlen(v->text) > HOST_MAX || v->text[strspn(v->text, good)])
+		return err_set(e, EINVAL,
+			       "--hostname " CLI_GIVEN
+			       ": not a host name (1 to %d "
+			       "letters, digits, '.', '-' and '_')",
+			       v->text, HOST_MAX);
+	out->config.hostname = v->text;
+	return 0;
+}
+
+static int set_json(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)v;
+	(void)e;
+	out->json = true;
+	return 0;
+}
+
+static int set_help(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)v;
+	(void)e;
+	out->command = CLI_HELP;
+	return 0;
+}
+
+static int set_version(struct cli *out, const struct cli_value *v,
+		       struct err *e)
+{
+	(void)v;
+	(void)e;
+	out->command = CLI_VERSION;
+	return 0;
+}
+
+const struct cli_option cli_options[] = {
+	{.help = "Machine"},
+	{"kernel", "FILE", "guest kernel, a vmlinux, may be gzip'ed", BOTH,
+	 CLI_TEXT, 0, 0, set_kernel},
+	{"image", "FILE", "root file system, ext4; is only read", BOTH,
+	 CLI_TEXT, 0, 0, set_image},
+	{"memory", "SIZE", "memory of the microVM [256M]", RUN_BIT, CLI_SIZE,
+	 CONFIG_MEMORY_MIN, CONFIG_MEMORY_MAX, set_memory},
+	{"cpus", "N", "virtual CPUs, 1 to 8 [1]", RUN_BIT, CLI_NUMBER, 1,
+	 CONFIG_CPUS_MAX, set_cpus},
+
+	{.help = "Job"},
+	{"env", "NAME=VALUE", "set a variable; may be given again", RUN_BIT,
+	 CLI_TEXT, 0, 0, set_env},
+	{"workdir", "DIR", "working directory in the guest [/work]", RUN_BIT,
+	 CLI_TEXT, 0, 0, set_workdir},
+	{"user", "UID[:GID]", "who the job is in the guest [65534:65534]",
+	 RUN_BIT, CLI_TEXT, 0, 0, set_user},
+	{"hostname", "NAME", "name of the guest [husk]", RUN_BIT, CLI_TEXT, 0,
+	 0, set_hostname},
+
+	{.help = "Limits (0 means none for times)"},
+	{"timeout", "TIME", "wall clock time, from the start of husk [none]",
+	 RUN_BIT, CLI_TIME, 0, YEAR_NS, set_timeout},
+	{"timeout-from", "WHEN",
+	 "start, or stdin: --timeout counts from the\n"
+	 "first byte on stdin [start]",
+	 RUN_BIT, CLI_TEXT, 0, 0, set_timeout_from},
+	{"cpu-time", "TIME", "CPU time of the job's processes [none]", RUN_BIT,
+	 CLI_TIME, 0, YEAR_NS, set_cpu_time},
+	{"pids", "N", "processes and threads of the job [512]", RUN_BIT,
+	 CLI_NUMBER, 1, PIDS_MAX, set_pids},
+	{"tmp-size", "SIZE",
+	 "what the job may write to files, in memory\n"
+	 "[half of --memory]",
+	 RUN_BIT, CLI_SIZE, 4096, CONFIG_MEMORY_MAX, set_tmp_size},
+	{"output-limit", "SIZE", "bytes on each output stream [none]", RUN_BIT,
+	 CLI_SIZE, 0, 1ull << 60, set_output_limit},
+	{"on-output-limit", "WHAT",
+	 "truncate: drop what is over the limit;\n"
+	 "kill: end the job [truncate]",
+	 RUN_BIT, CLI_TEXT, 0, 0, set_on_output_limit},
+
+	{.help = "Streams and reports"},
+	{"result", "FILE", "where the job's descriptor 3 goes", RUN_BIT,
+	 CLI_TEXT, 0, 0, set_result},
+	{"result-fd", "N", "the same as an open descriptor", RUN_BIT,
+	 CLI_NUMBER, FD_MIN, FD_MAX, set_result_fd},
+	{"status", "FILE", "write how it ended, as a JSON object", RUN_BIT,
+	 CLI_TEXT, 0, 0, set_status},
+	{"status-fd", "N", "the same to an open descriptor", RUN_BIT,
+	 CLI_NUMBER, FD_MIN, FD_MAX, set_status_fd},
+	{"console", "FILE", "write the log of the guest kernel", RUN_BIT,
+	 CLI_TEXT, 0, 0, set_console},
+	{"timeline", NULL, "show the phases of the run on stderr", RUN_BIT,
+	 CLI_FLAG, 0, 0, set_timeline},
+	{"json", NULL, "print the answers of 'husk check' as JSON", CHECK_BIT,
+	 CLI_FLAG, 0, 0, set_json},
+
+	{.help = "Other"},
+	{"help", NULL, "show this text", ALONE, CLI_FLAG, 0, 0, set_help},
+	{"version", NULL, "show version and commit", ALONE, CLI_FLAG, 0, 0,
+	 set_version},
+	{0},
+};
