@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# What up, down, run and push agree on. Sourced with `here` set to this folder.
+# LAB names the lab; each has its state in build/lab/NAME. A lab is up exactly
+# as long as labd holds the lock on NAME/alive, whatever ended it.
+
+repo=$(cd "$here/../.." && pwd -P)
+build=${BUILD:-build}
+case $build in
+/*) ;;
+*) build=$repo/$build ;;
+esac
+lab_root=$build/lab
+lab_bin=$lab_root/bin
+
+lab_die() {
+	echo "lab: $*" >&2
+	exit 125
+}
+
+lab_select() {
+	lab=$1
+	case $lab in
+	*[!A-Za-z0-9_.-]* | '' | .* | share | bin)
+		lab_die "LAB '$lab' is not a usable name"
+		;;
+	esac
+	state=$lab_root/$lab
+}
+
+lab_alive() {
+	[ -e "$state/alive" ] && ! flock -n -s "$state/alive" true
+}

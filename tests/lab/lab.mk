@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+# Defines build/lab/ready: what tests/lab/up needs apart from QEMU. The lab's
+# kernel is fetched once into build/cache/lab-kernel.
+
+ifndef LAB_DIR
+LAB_DIR	   := tests/lab
+LAB_CACHE  := $(BUILD)/cache/lab-kernel
+LAB_PROGS  := $(BUILD)/lab/bin/agent $(BUILD)/lab/bin/labd \
+	      $(BUILD)/lab/bin/lab-run
+LAB_CFLAGS := $(STD) $(WARN) -O2 -g $(CFLAGS)
+
+lab_STAMP  := $(CC) $(LAB_CFLAGS) $(abspath $(BUILD)/lab)
+
+# The agent is static because it runs before there is a file system.
+$(BUILD)/lab/bin/agent: LAB_LDFLAGS := -static
+$(BUILD)/lab/bin/agent: $(LAB_DIR)/agent.c
+$(BUILD)/lab/bin/labd: $(LAB_DIR)/labd.c
+$(BUILD)/lab/bin/lab-run: $(LAB_DIR)/client.c
+
+$(LAB_PROGS): $(LAB_DIR)/wire.c $(LAB_DIR)/wire.h $(BUILD)/.flags-lab
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LAB_CFLAGS) $(LAB_LDFLAGS) -o $@.new $(filter %.c,$^)
+	$(Q)mv $@.new $@
+
+$(LAB_CACHE)/version: $(LAB_DIR)/fetch-kernel
+	$(Q)$(LAB_DIR)/fetch-kernel $(LAB_CACHE)
+	$(Q)touch $@
+
+$(BUILD)/lab/initrd: $(LAB_DIR)/make-initrd $(LAB_DIR)/init \
+		$(BUILD)/lab/bin/agent $(LAB_CACHE)/version \
+		$(BUILD)/.flags-lab
+	$(call say,INITRD,$@)
+	@mkdir -p $(BUILD)/lab/share
+	$(Q)$(LAB_DIR)/make-initrd $(LAB_CACHE) $(BUILD)/lab/bin/agent \
+		'$(CURDIR)' '$(abspath $(BUILD)/lab/share)' $@
+
+$(BUILD)/lab/ready: $(BUILD)/lab/initrd $(LAB_PROGS)
+	$(Q)touch $@
+
+.PHONY: lab-up lab-down
+lab-up: $(BUILD)/lab/ready ## start the lab (a standard kvm-amd host, in QEMU)
+	$(Q)BUILD='$(BUILD)' $(LAB_DIR)/up
+
+lab-down: ## end all labs
+	$(Q)BUILD='$(BUILD)' $(LAB_DIR)/down --all
+endif
