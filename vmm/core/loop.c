@@ -21,9 +21,10 @@ uint64_t loop_now(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-int loop_init(struct loop *l, struct err *e)
+int loop_init(struct loop *l, void (*step)(void *opaque), void *opaque,
+	      struct err *e)
 {
-	*l = (struct loop){ .wake_fd = -1 };
+	*l = (struct loop){ .wake_fd = -1, .step = step, .opaque = opaque };
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->wake_fd < 0)
 		return err_sys(e, "create the event loop's eventfd");
@@ -131,12 +132,15 @@ int loop_run(struct loop *l, struct err *e)
 	struct pollfd pfd[LOOP_MAX_WATCHES + 1];
 	unsigned map[LOOP_MAX_WATCHES + 1];
 
-	while (!l->stop) {
+	for (;;) {
 		struct timespec ts;
 		nfds_t n, i;
 		int r;
 
 		atomic_store(&l->woken, false);
+		l->step(l->opaque);
+		if (l->stop)
+			return 0;
 		n = collect(l, pfd, map);
 		r = ppoll(pfd, n, next_timeout(l, &ts), NULL);
 		if (r < 0 && errno != EINTR)
@@ -150,5 +154,4 @@ int loop_run(struct loop *l, struct err *e)
 				l->watch[map[i]].ready(l->watch[map[i]].opaque,
 						       pfd[i].revents);
 	}
-	return 0;
 }

@@ -5,7 +5,8 @@
  * One thread runs it. A watch does not remember what it waits for: before
  * each sleep the loop asks its want() for poll(2) events (0: leave it out),
  * so what is watched follows from device state and cannot go stale. Another
- * thread that changed such state calls loop_wake.
+ * thread that changed such state calls loop_wake. The owner's step() runs
+ * first: there it looks whether everything is done.
  *
  * poll and not epoll: there are at most a dozen descriptors, and regular
  * files, which epoll refuses, count as always ready.
@@ -39,12 +40,15 @@ struct loop {
 	int wake_fd;			/* owned, an eventfd */
 	atomic_bool woken;		/* a wake-up is on its way */
 	bool stop;			/* set by a callback, loop thread only */
+	void (*step)(void *opaque);	/* before each sleep; may set stop */
+	void *opaque;
 	unsigned nr_watches, nr_timers;
 	struct loop_watch watch[LOOP_MAX_WATCHES];
 	struct loop_timer timer[LOOP_MAX_TIMERS];
 };
 
-int loop_init(struct loop *l, struct err *e);
+int loop_init(struct loop *l, void (*step)(void *opaque), void *opaque,
+	      struct err *e);
 void loop_fini(struct loop *l);
 
 /* Add before or while it runs, loop thread only; slots are never reused. */

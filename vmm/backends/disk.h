@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The root image: a regular file or block device that holds an ext4 file
+ * system, opened for reading only and checked before anything is built.
+ */
+#ifndef HUSK_BACKENDS_DISK_H
+#define HUSK_BACKENDS_DISK_H
+
+#include "devices/virtio/blk.h"
+#include "lib/err.h"
+
+struct disk {
+	int fd;			/* owned; -1: not open */
+	uint64_t size;		/* bytes */
+	int64_t mtime;		/* seconds */
+	uint8_t uuid[16];	/* of the file system */
+};
+
+extern const struct disk_ops disk_file_ops;
+
+/*
+ * -errno and a line for what is no ext4 image, or one cut short. The reads of
+ * disk_file_ops come after and may still fail: that is the guest's -EIO.
+ */
+int disk_open(struct disk *d, const char *path, struct err *e);
+void disk_close(struct disk *d);
+
+#endif

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See stream.h. A reader that went away is not an error: the job gets EPIPE,
+ * as it would from a pipe. A disk that is full is one, and ends the run: a
+ * result with a hole in it must not look like a result.
+ */
+#include "backends/stream.h"
+
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int check_direction(const struct stream *s, struct err *e)
+{
+	int flags = fcntl(s->fd, F_GETFL);
+	int mode = flags & O_ACCMODE;
+
+	if (flags < 0) {
+		err_sys(e, "use descriptor %d as %s", s->fd, s->name);
+		return err_hint(e, "redirect it, for example to /dev/null");
+	}
+	if (s->input ? mode == O_WRONLY : mode == O_RDONLY)
+		return err_set(e, EBADF,
+			       "use descriptor %d as %s: open for %s only "
+			       "(redirect it, for example to /dev/null)",
+			       s->fd, s->name, s->input ? "writing" : "reading");
+	return 0;
+}
+
+/* A description of our own on the same pipe or terminal. */
+static bool reopen_nonblocking(struct stream *s)
+{
+	int flags = s->input ? O_RDONLY : O_WRONLY;
+	auto_fd fd = -1;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
+	fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd >= 0 && dup3(fd, s->fd, O_CLOEXEC) >= 0;
+}
+
+static enum stream_way choose_way(struct stream *s, mode_t mode)
+{
+	if (S_ISREG(mode) || S_ISBLK(mode))
+		return STREAM_FILE;
+	if (S_ISSOCK(mode))
+		return STREAM_SOCKET;
+	return reopen_nonblocking(s) ? STREAM_OWN : STREAM_SHARED;
+}
+
+int stream_open(struct stream *s, const char *name, int fd, bool input,
+		struct err *e)
+{
+	struct stat st;
+	int r;
+
+	s->name = name;
+	s->fd = fd;
+	s->input = input;
+	if (fd < 0)
+		return 0;
+	r = check_direction(s, e);
+	if (r)
+		return r;
+	if (fstat(fd, &st))
+		return err_sys(e, "look at %s", name);
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, EISDIR, "use descriptor %d as %s: a directory",
+			       fd, name);
+	s->way = choose_way(s, st.st_mode);
+	return 0;
+}
+
+void stream_close(struct stream *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+static void pass(struct stream *s, uint64_t n)
+{
+	if (!s->bytes && n && s->event)
+		s->event(s->opaque, s, STREAM_FIRST_BYTE);
+	s->bytes += n;
+}
+
+static bool poll_ready(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* The first `max` bytes of iov as a copy of its head; returns entries. */
+static unsigned clip(struct iovec *dst, const struct iovec *src, unsigned nr,
+		     size_t max)
+{
+	unsigned i;
+
+	for (i = 0; i < nr && max; i++) {
+		dst[i] = src[i];
+		if (dst[i].iov_len > max)
+			dst[i].iov_len = max;
+		max -= dst[i].iov_len;
+	}
+	return i;
+}
+
+static ssize_t write_some(const struct stream *s, const struct iovec *iov,
+			  unsigned nr, size_t len)
+{
+	struct iovec part[VIRTQ_MAX_SIZE];
+	struct msghdr msg = { .msg_iov = part };
+
+	if (s->way == STREAM_SHARED) {
+		if (!poll_ready(s->fd, POLLOUT)) {
+			errno = EAGAIN;
+			return -1;
+		}
+		len = len < PIPE_BUF ? len : PIPE_BUF;
+	}
+	nr = clip(part, iov, nr, len);
+	if (s->way != STREAM_SOCKET)
+		return writev(s->fd, part, (int)nr);
+	msg.msg_iovlen = nr;
+	return sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Bytes written, 0 when the reader is behind, -EPIPE when it is gone. */
+static ssize_t deliver(struct stream *s, const struct iovec *iov, unsigned nr,
+		       size_t len)
+{
+	ssize_t n;
+
+	if (s->fd < 0)
+		return -EPIPE;
+	n = write_some(s, iov, nr, len);
+	if (n >= 0) {
+		s->delivered += (uint64_t)n;
+		return n;
+	}
+	if (errno == EAGAIN || errno == EINTR)
+		return 0;
+	if (errno != EPIPE && errno != ECONNRESET && !s->error) {
+		s->error = errno;
+		s->event(s->opaque, s, STREAM_FAILED);
+	}
+	return -EPIPE;
+}
+
+static ssize_t output_take(void *be, const struct iovec *iov, unsigned nr,
+			   size_t len)
+{
+	struct stream *s = be;
+	uint64_t room = s->limit - s->bytes;
+	ssize_t n = 0;
+
+	if (s->truncated)
+		return (ssize_t)len;
+	if (room) {
+		n = deliver(s, iov, nr, len < room ? len : (size_t)room);
+		if (n < 0)
+			return n;
+		pass(s, (uint64_t)n);
+	}
+	if (len <= room || (uint64_t)n < room)
+		return n;
+	/* Everything the limit allows is out: the rest is drained. */
+	s->truncated = true;
+	s->event(s->opaque, s, STREAM_OVER_LIMIT);
+	return (ssize_t)len;
+}
+
+static void output_closed(void *be)
+{
+	struct stream *s = be;
+
+	if (!s->keep_open)
+		stream_close(s);
+}
+
+static ssize_t read_some(const struct stream *s, const struct iovec *iov,
+			 unsigned nr)
+{
+	struct iovec part[VIRTQ_MAX_SIZE];
+	struct msghdr msg = { .msg_iov = part };
+
+	if (s->way != STREAM_SOCKET) {
+		if (s->way == STREAM_SHARED && !poll_ready(s->fd, POLLIN)) {
+			errno = EAGAIN;
+			return -1;
+		}
+		return readv(s->fd, iov, (int)nr);
+	}
+	msg.msg_iovlen = clip(part, iov, nr, SIZE_MAX);
+	return recvmsg(s->fd, &msg, MSG_DONTWAIT);
+}
+
+static ssize_t input_give(void *be, const struct iovec *iov, unsigned nr)
+{
+	struct stream *s = be;
+	ssize_t n;
+
+	if (s->fd < 0)
+		return 0;
+	n = read_some(s, iov, nr);
+	if (n > 0) {
+		pass(s, (uint64_t)n);
+		s->delivered += (uint64_t)n;
+		return n;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	/* A terminal that hung up or a read error: there is no more input. */
+	return 0;
+}
+
+static ssize_t input_take(void *be, const struct iovec *iov, unsigned nr,
+			  size_t len)
+{
+	/* A guest that writes to its stdin port talks to nobody. */
+	(void)be;
+	(void)iov;
+	(void)nr;
+	return (ssize_t)len;
+}
+
+static void input_closed(void *be)
+{
+	struct stream *s = be;
+
+	/* Whoever writes to us sees what it would see of the job: EPIPE. */
+	stream_close(s);
+}
+
+const struct port_ops stream_input_ops = {
+	.take = input_take,
+	.give = input_give,
+	.closed = input_closed,
+};
+
+const struct port_ops stream_output_ops = {
+	.take = output_take,
+	.closed = output_closed,
+};
