@@ -17,6 +17,7 @@
 
 /* The device windows of the machine; both ends of the interrupt agree. */
 #define ARCH_MAX_DEVICES 8
+#define ARCH_MAX_CPUS	 8
 
 struct arch_device {
 	gpa_t base;	/* virtio-mmio window of ARCH_VIRTIO_LEN bytes */
