@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A file that cannot be read counts as 0 when the job is over: a report with
+ * a hole is better than none. A limit that cannot be set is an error.
+ */
+#include "cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+
+/*
+ * Memory that the job never gets, so that an allocation which does not count
+ * as the job's still succeeds while the job is at its limit. The fixed part
+ * holds the bytes on their way to the host (the driver copies each write of
+ * up to 32 KiB: three ports with 64 descriptors may hold 6 MiB) and init
+ * itself. The share holds the kernel's watermarks, below which it starts to
+ * kill by its own choice: about 1.2 % at 256 MiB, less above.
+ */
+#define RESERVE_BYTES (6ull << 20)
+#define RESERVE_SHARE 48
+
+/* With less than this no program gets anywhere. */
+#define JOB_BYTES_MIN (4ull << 20)
+
+#define KERNEL_PIDS_MAX 4194304u
+
+static int write_file(int dir, const char *name, const char *value,
+		      struct err *e)
+{
+	auto_fd fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+	size_t len = strlen(value);
+
+	if (fd < 0 || write(fd, value, len) != (ssize_t)len)
+		return err_sys(e, "write '%s' to the cgroup's '%s'", value,
+			       name);
+	return 0;
+}
+
+static bool read_file(int dir, const char *name, char *buf, size_t size)
+{
+	auto_fd fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	buf[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+static bool read_number(const char *s, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	for (; *s >= '0' && *s <= '9'; s++)
+		if (__builtin_mul_overflow(v, 10u, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*s - '0'), &v))
+			return false;
+	*out = v;
+	return true;
+}
+
+bool cgroup_field(const char *text, const char *key, uint64_t *out)
+{
+	size_t len = strlen(key);
+
+	while (*text) {
+		if (!strncmp(text, key, len) && text[len] == ' ')
+			return read_number(text + len + 1, out);
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+	return false;
+}
+
+int cgroup_make(int cgroup2, struct err *e)
+{
+	int fd;
+
+	if (write_file(cgroup2, "cgroup.subtree_control", "+memory +pids", e)) {
+		if (e->code != EINVAL && e->code != ENOENT)
+			return -e->code;
+		return err_set(e, ENODEV,
+			       "the kernel has no cgroup controllers memory "
+			       "and pids (CONFIG_MEMCG, CONFIG_CGROUP_PIDS)");
+	}
+	if (mkdirat(cgroup2, "job", 0755))
+		return err_sys(e, "make the job's cgroup");
+	fd = openat(cgroup2, "job", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, "open the job's cgroup") : fd;
+}
+
+/* What the job may have, or 0. */
+static uint64_t memory_for_job(void)
+{
+	struct sysinfo si;
+	uint64_t free, reserve;
+
+	if (sysinfo(&si))
+		return 0;
+	free = (uint64_t)si.freeram * si.mem_unit;
+	reserve = RESERVE_BYTES +
+		  (uint64_t)si.totalram * si.mem_unit / RESERVE_SHARE;
+	return free > reserve + JOB_BYTES_MIN ? free - reserve : 0;
+}
+
+int cgroup_limit(int cgroup, uint32_t pids_max, struct err *e)
+{
+	uint64_t memory = memory_for_job();
+	char value[24];
+
+	if (!memory)
+		return err_set(e, ENOMEM, "the machine has too little memory "
+					  "for a job (--memory)");
+	snprintf(value, sizeof(value), "%llu", (unsigned long long)memory);
+	if (write_file(cgroup, "memory.max", value, e))
+		return -e->code;
+	if (write_file(cgroup, "memory.oom.group", "1", e))
+		return -e->code;
+	/* The kernel refuses a number that it could never reach. */
+	if (pids_max > KERNEL_PIDS_MAX)
+		return 0;
+	snprintf(value, sizeof(value), "%u", pids_max);
+	return write_file(cgroup, "pids.max", value, e);
+}
+
+void cgroup_kill(int cgroup)
+{
+	struct err ignored = { 0 };
+
+	write_file(cgroup, "cgroup.kill", "1", &ignored);
+}
+
+/* usage_usec and what it is made of, from one look at the file. */
+static void read_cpu(int cgroup, uint64_t *all, uint64_t *user, uint64_t *sys)
+{
+	char text[512];
+
+	*all = *user = *sys = 0;
+	if (!read_file(cgroup, "cpu.stat", text, sizeof(text)))
+		return;
+	cgroup_field(text, "usage_usec", all);
+	cgroup_field(text, "user_usec", user);
+	cgroup_field(text, "system_usec", sys);
+	*all *= 1000;
+	*user *= 1000;
+	*sys *= 1000;
+}
+
+uint64_t cgroup_cpu_ns(int cgroup)
+{
+	uint64_t all, user, sys;
+
+	read_cpu(cgroup, &all, &user, &sys);
+	return all;
+}
+
+bool cgroup_was_oom(int cgroup)
+{
+	char text[512];
+	uint64_t kills = 0;
+
+	return read_file(cgroup, "memory.events", text, sizeof(text)) &&
+	       cgroup_field(text, "oom_kill", &kills) && kills > 0;
+}
+
+void cgroup_read_usage(int cgroup, struct cgroup_usage *out)
+{
+	uint64_t all, peak = 0;
+	char text[32];
+
+	*out = (struct cgroup_usage){ 0 };
+	read_cpu(cgroup, &all, &out->cpu_user_ns, &out->cpu_sys_ns);
+	if (read_file(cgroup, "memory.peak", text, sizeof(text)))
+		read_number(text, &out->mem_peak);
+	if (read_file(cgroup, "pids.peak", text, sizeof(text)) &&
+	    read_number(text, &peak) && peak <= UINT32_MAX)
+		out->pids_peak = (uint32_t)peak;
+}

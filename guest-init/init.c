@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+/*
+ * PID 1 of the microVM: boot, take one job, run it, report, power off.
+ *
+ * init catches no signal and ignores none; the kernel then throws away
+ * whatever a job may send to PID 1, SIGKILL and SIGSTOP included. The only
+ * blocked one is SIGCHLD, read through a signalfd. Nor does init need a
+ * score to be spared when memory is short: the kernel never picks PID 1.
+ *
+ * Whatever goes wrong ends in one line in the kernel log, an END frame if
+ * there is a control port, and a reset. Nothing here waits without end but
+ * for the host.
+ *
+ * The order of the boot follows the host: as soon as the ports are there it
+ * is told so, and what needs no knowledge of the job is done while it sends
+ * it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <net/if.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "job.h"
+#include "lib/cleanup.h"
+#include "mounts.h"
+#include "ports.h"
+#include "report.h"
+#include "run.h"
+#include "serve.h"
+
+struct init {
+	struct report report;
+	struct ports ports;
+	int cgroup;  /* the job's */
+	int sigchld; /* signalfd */
+	struct job job;
+	uint8_t seed[sizeof(((struct husk_job *)0)->seed)];
+};
+
+/* Longest JOB frame; untouched pages of it are never made. */
+struct frame {
+	struct husk_frame head;
+	uint8_t payload[HUSK_JOB_MAX];
+};
+
+/*
+ * Take 0 to 3, whatever the kernel left open there: the job's streams get
+ * these numbers, and the pipes for them must lie above.
+ */
+static int reserve_descriptors(struct err *e)
+{
+	int fd;
+
+	do {
+		fd = open("/", O_PATH | O_CLOEXEC);
+	} while (fd >= 0 && fd < RUN_NR_STREAMS);
+	if (fd < 0)
+		return err_sys(e, "open '/'");
+	close(fd);
+	return 0;
+}
+
+static int watch_children(struct init *in, struct err *e)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return err_sys(e, "block SIGCHLD");
+	in->sigchld = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return in->sigchld < 0 ? err_sys(e, "make a signalfd") : 0;
+}
+
+/* An interface that goes up gets 127.0.0.1/8 and ::1 from the kernel. */
+static int bring_lo_up(struct err *e)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	auto_fd fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 && errno == EAFNOSUPPORT)
+		return err_set(e, ENODEV,
+			       "the kernel has no IPv4 (CONFIG_INET)");
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
+		return err_sys(e, "bring the interface 'lo' up");
+	return 0;
+}
+
+/* Up to READY. */
+static int meet_host(struct init *in, int sysfs, struct err *e)
+{
+	int ret = ports_open(&in->ports, sysfs, in->report.devtmpfs, e);
+
+	in->report.control = in->ports.fd[HUSK_PORT_CONTROL];
+	return ret ? ret : report_ready(&in->report, e);
+}
+
+/* All that needs no job. */
+static int boot(struct init *in, struct err *e)
+{
+	auto_fd sysfs = -1;
+	auto_fd cgroup2 = -1;
+
+	umask(0);
+	if (reserve_descriptors(e))
+		return -e->code;
+	in->report.devtmpfs = mounts_devtmpfs(e);
+	if (in->report.devtmpfs < 0)
+		return -e->code;
+	sysfs = mounts_sysfs(e);
+	if (sysfs < 0)
+		return -e->code;
+	if (meet_host(in, sysfs, e))
+		return -e->code;
+	if (mounts_root(in->report.devtmpfs, sysfs, e) || bring_lo_up(e))
+		return -e->code;
+	cgroup2 = mounts_cgroup(e);
+	if (cgroup2 < 0)
+		return -e->code;
+	in->cgroup = cgroup_make(cgroup2, e);
+	if (in->cgroup < 0)
+		return -e->code;
+	return watch_children(in, e);
+}
+
+/* Read until len bytes are there. A port gives what it has, and 0 when the
+ * host has gone. */
+static int read_to(int fd, void *buf, size_t *have, size_t len, size_t room,
+		   struct err *e)
+{
+	while (*have < len) {
+		ssize_t n = read(fd, (uint8_t *)buf + *have, room - *have);
+
+		if (n < 0 && errno != EINTR)
+			return err_sys(e, "read the job");
+		if (n == 0)
+			return err_set(e, EPROTO, "the host has gone");
+		if (n > 0)
+			*have += (size_t)n;
+	}
+	return 0;
+}
+
+static int take_job(struct init *in, struct err *e)
+{
+	static struct frame f;
+	int fd = in->report.control;
+	size_t have = 0;
+	int64_t len;
+
+	if (read_to(fd, &f, &have, sizeof(f.head), sizeof(f), e))
+		return -e->code;
+	len = job_frame_len(&f.head);
+	if (len < 0)
+		return err_set(e, EPROTO, "the host speaks another protocol");
+	if (read_to(fd, &f, &have, sizeof(f.head) + (size_t)len, sizeof(f), e))
+		return -e->code;
+	if (have != sizeof(f.head) + (size_t)len ||
+	    job_parse(f.payload, (size_t)len, &in->job))
+		return err_set(e, EPROTO, "the host sent a job without sense");
+	memcpy(in->seed, f.payload + offsetof(struct husk_job, seed),
+	       sizeof(in->seed));
+	explicit_bzero(f.payload, sizeof(struct husk_job));
+	return 0;
+}
+
+static int credit_seed(struct init *in, struct err *e)
+{
+	struct {
+		struct rand_pool_info info;
+		uint8_t bytes[sizeof(in->seed)];
+	} pool = {
+		.info.entropy_count = 8 * sizeof(in->seed),
+		.info.buf_size = sizeof(in->seed),
+	};
+	auto_fd fd = openat(in->report.devtmpfs, "random",
+			    O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	memcpy(pool.bytes, in->seed, sizeof(pool.bytes));
+	ret = fd < 0 ? -1 : ioctl(fd, RNDADDENTROPY, &pool);
+	explicit_bzero(&pool, sizeof(pool));
+	explicit_bzero(in->seed, sizeof(in->seed));
+	return ret ? err_sys(e, "credit the entropy") : 0;
+}
+
+/* What the job finds as its world. */
+static int prepare(struct init *in, struct err *e)
+{
+	const struct job *job = &in->job;
+	const struct timespec now = {
+		.tv_sec = (time_t)(job->realtime_ns / 1000000000u),
+		.tv_nsec = (long)(job->realtime_ns % 1000000000u),
+	};
+
+	if (clock_settime(CLOCK_REALTIME, &now))
+		return err_sys(e, "set the clock");
+	if (credit_seed(in, e))
+		return -e->code;
+	if (sethostname(job->hostname, strlen(job->hostname)))
+		return err_sys(e, "set the host name");
+	if (mounts_tmp(job->tmp_size, job->uid, job->gid, e))
+		return -e->code;
+	if (job->uid == 0 && mounts_guard_proc(e))
+		return -e->code;
+	return cgroup_limit(in->cgroup, job->pids_max, e);
+}
+
+static int run(struct init *in, struct err *e)
+{
+	struct err why = { 0 };
+	struct husk_end end = { 0 };
+	struct run r;
+
+	switch (run_start(&in->job, in->cgroup, &r, &why)) {
+	case RUN_BROKEN:
+		*e = why;
+		return -e->code;
+	case RUN_NOT_STARTED:
+		end.kind = HUSK_END_START_FAILED;
+		end.code = (uint32_t)why.code;
+		break;
+	case RUN_STARTED:
+		if (report_started(&in->report, e))
+			return -e->code;
+		if (serve(&r, in->cgroup, in->sigchld, &in->ports,
+			  in->job.cpu_time_ns, &end, e))
+			return -e->code;
+		break;
+	}
+	return report_end(&in->report, &end, why.msg, e);
+}
+
+int main(void)
+{
+	static const char misplaced[] =
+		"guest-init: runs only as PID 1 of a husk microVM\n";
+	struct init in = {
+		.report = { .devtmpfs = -1, .control = -1 },
+		.cgroup = -1,
+		.sigchld = -1,
+	};
+	struct err e = { 0 };
+
+	/* Outside a microVM this would mount over "/" and reboot. */
+	if (getpid() != 1) {
+		if (write(STDERR_FILENO, misplaced, sizeof(misplaced) - 1) < 0)
+			return 126;
+		return 125;
+	}
+	if (boot(&in, &e))
+		report_failure(&in.report, &e);
+	if (take_job(&in, &e)) {
+		/* No word of ours would be understood. */
+		report_emergency(&in.report, e.msg);
+		report_reset();
+	}
+	if (prepare(&in, &e) || run(&in, &e))
+		report_failure(&in.report, &e);
+	report_power_off(&in.report);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The JOB payload: fixed fields, then exactly 2 + argc + envc strings. One
+ * pass checks all of it; what follows walks strings without looking again.
+ *
+ * The strings are not copied and there is no allocation: PID 1 holds one
+ * buffer for the longest payload, and untouched pages of it cost nothing.
+ */
+#include "job.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *const env_defaults[JOB_NR_DEFAULTS] = {
+	"PATH=" HUSK_DEFAULT_PATH,
+	"HOME=" HUSK_WORKDIR,
+	"LANG=C.UTF-8",
+};
+
+int64_t job_frame_len(const struct husk_frame *f)
+{
+	if (f->magic != HUSK_MAGIC || f->version != HUSK_VERSION)
+		return -EPROTO;
+	if (f->type != HUSK_JOB || f->len > HUSK_JOB_MAX)
+		return -EPROTO;
+	return f->len;
+}
+
+/* The start of the string behind the one at s, inside s..end; or NULL. */
+static const char *skip_string(const char *s, const char *end)
+{
+	const char *nul = s < end ? memchr(s, 0, (size_t)(end - s)) : NULL;
+
+	return nul ? nul + 1 : NULL;
+}
+
+static bool is_env_entry(const char *s)
+{
+	return *s && *s != '=' && strchr(s, '=');
+}
+
+/* All strings are there, nothing follows them, each is of its kind. */
+static int parse_strings(const char *s, const char *end, struct job *job)
+{
+	job->hostname = s;
+	s = skip_string(s, end);
+	if (!s || s - job->hostname > JOB_HOSTNAME_MAX + 1)
+		return -EPROTO;
+
+	job->workdir = s;
+	s = skip_string(s, end);
+	if (!s || job->workdir[0] != '/')
+		return -EPROTO;
+
+	job->args = s;
+	for (uint32_t i = 0; i < job->argc; i++) {
+		s = skip_string(s, end);
+		if (!s)
+			return -EPROTO;
+	}
+	if (!job->args[0])
+		return -EPROTO;
+
+	job->envs = s;
+	for (uint32_t i = 0; i < job->envc; i++) {
+		const char *entry = s;
+
+		s = skip_string(s, end);
+		if (!s || !is_env_entry(entry))
+			return -EPROTO;
+	}
+	return s == end ? 0 : -EPROTO;
+}
+
+int job_parse(const void *buf, size_t len, struct job *out)
+{
+	const char *strings = (const char *)buf + sizeof(struct husk_job);
+	struct husk_job h;
+	struct job job = { 0 };
+
+	if (len < sizeof(h) || len > HUSK_JOB_MAX)
+		return -EPROTO;
+	memcpy(&h, buf, sizeof(h));
+	if (h.strings_len != len - sizeof(h))
+		return -EPROTO;
+	if (!h.argc || !h.pids_max || !h.tmp_size)
+		return -EPROTO;
+	/* -1 means "leave as it is" to setresuid, which would mean root. */
+	if (h.uid >= JOB_UID_RESERVED || h.gid >= JOB_UID_RESERVED)
+		return -EPROTO;
+
+	job.uid = h.uid;
+	job.gid = h.gid;
+	job.argc = h.argc;
+	job.envc = h.envc;
+	job.pids_max = h.pids_max;
+	job.tmp_size = h.tmp_size;
+	job.cpu_time_ns = h.cpu_time_ns;
+	job.realtime_ns = h.realtime_ns;
+	if (parse_strings(strings, strings + h.strings_len, &job))
+		return -EPROTO;
+	*out = job;
+	return 0;
+}
+
+void job_argv(const struct job *job, const char **argv)
+{
+	const char *s = job->args;
+
+	for (uint32_t i = 0; i < job->argc; i++) {
+		*argv++ = s;
+		s += strlen(s) + 1;
+	}
+	*argv = NULL;
+}
+
+/* If entry is NAME=VALUE of this name, its VALUE. */
+static const char *env_value(const char *entry, const char *name, size_t len)
+{
+	if (strncmp(entry, name, len) || entry[len] != '=')
+		return NULL;
+	return entry + len + 1;
+}
+
+void job_envp(const struct job *job, const char **envp)
+{
+	const char *s = job->envs;
+	bool named[JOB_NR_DEFAULTS] = { false };
+
+	for (uint32_t i = 0; i < job->envc; i++) {
+		for (int d = 0; d < JOB_NR_DEFAULTS; d++) {
+			const char *def = env_defaults[d];
+
+			if (env_value(s, def, strcspn(def, "=")))
+				named[d] = true;
+		}
+		*envp++ = s;
+		s += strlen(s) + 1;
+	}
+	for (int d = 0; d < JOB_NR_DEFAULTS; d++)
+		if (!named[d])
+			*envp++ = env_defaults[d];
+	*envp = NULL;
+}
+
+const char *job_getenv(const char *const *envp, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; *envp; envp++) {
+		const char *value = env_value(*envp, name, len);
+
+		if (value)
+			return value;
+	}
+	return NULL;
+}
+
+bool job_path_next(const char **path, const char *name, char *buf, size_t size)
+{
+	size_t name_len = strlen(name);
+
+	while (*path) {
+		const char *dir = *path;
+		size_t len = strcspn(dir, ":");
+		size_t slash = len > 0;
+
+		*path = dir[len] ? dir + len + 1 : NULL;
+		if (len + slash + name_len + 1 > size)
+			continue;
+		memcpy(buf, dir, len);
+		if (slash)
+			buf[len] = '/';
+		memcpy(buf + len + slash, name, name_len + 1);
+		return true;
+	}
+	return false;
+}

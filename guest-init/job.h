@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the host asks for: the payload of a JOB frame, checked once and then
+ * only read. Everything here is pure and compiled for the host too, where
+ * unit tests and a fuzzer hold it to these promises.
+ *
+ * A struct job that job_parse filled points into the payload and lives as
+ * long as that does. Every string in it is NUL-terminated inside the payload.
+ */
+#ifndef GUEST_INIT_JOB_H
+#define GUEST_INIT_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <husk/proto.h>
+
+/*
+ * The uid under which init waits while a job of uid 0 runs, so that no job
+ * is ever "the same user" as PID 1. No job may ask for it.
+ */
+#define JOB_UID_RESERVED 0xfffffffeu
+
+struct job {
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t argc;	       /* at least 1 */
+	uint32_t envc;
+	uint32_t pids_max;     /* at least 1 */
+	uint64_t tmp_size;     /* bytes, at least 1 */
+	uint64_t cpu_time_ns;  /* 0: no limit */
+	uint64_t realtime_ns;
+	const char *hostname;  /* at most JOB_HOSTNAME_MAX bytes, may be "" */
+	const char *workdir;   /* absolute */
+	const char *args;      /* argc strings, one behind the other */
+	const char *envs;      /* envc strings, each NAME=VALUE */
+};
+
+#define JOB_HOSTNAME_MAX 64
+
+/* Variables that a job has unless its own environment names them. */
+#define JOB_NR_DEFAULTS 3
+
+/*
+ * Check a frame header that must announce a JOB. Returns the number of
+ * payload bytes, or -EPROTO.
+ */
+int64_t job_frame_len(const struct husk_frame *f);
+
+/* Check a payload of len bytes and fill *out, or -EPROTO. */
+int job_parse(const void *buf, size_t len, struct job *out);
+
+/* Fill argv with argc pointers and a NULL. */
+void job_argv(const struct job *job, const char **argv);
+
+/*
+ * Fill envp with the job's entries as they stand, then the defaults it does
+ * not name, then a NULL: at most envc + JOB_NR_DEFAULTS + 1 pointers.
+ */
+void job_envp(const struct job *job, const char **envp);
+
+/* The value of a variable that the job will see, or NULL. */
+const char *job_getenv(const char *const *envp, const char *name);
+
+/*
+ * Walk a PATH: write the next candidate for the command `name` to buf and
+ * move *path behind it; an empty element is the current directory. Returns
+ * false when the list is used up. A candidate that does not fit is left out.
+ */
+bool job_path_next(const char **path, const char *name, char *buf, size_t size);
+
+#endif

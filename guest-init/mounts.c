@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The mount calls of Linux 5.2 (fsopen, fsmount, move_mount): they make a
+ * mount first and attach it later or never, which mount(2) cannot.
+ *
+ * No path is followed that the image could have bent: what is a symlink in
+ * the image, or is no directory, counts as missing, and the overlay puts a
+ * directory over it.
+ *
+ * Rejected: a mount namespace for the job. init keeps nothing attached, so
+ * there would be nothing to separate; and pivot_root's umount waits for RCU.
+ */
+#include "mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+
+#define SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+
+struct option {
+	const char *key;
+	const char *value; /* NULL: a flag */
+};
+
+/* Which kernel option provides a file system, for the error. */
+static const struct option fs_configs[] = {
+	{ "devtmpfs", "CONFIG_DEVTMPFS" },
+	{ "proc", "CONFIG_PROC_FS" },
+	{ "sysfs", "CONFIG_SYSFS" },
+	{ "cgroup2", "CONFIG_CGROUPS" },
+	{ "ext4", "CONFIG_EXT4_FS" },
+	{ "overlay", "CONFIG_OVERLAY_FS" },
+	{ "tmpfs", "CONFIG_TMPFS" },
+	{ "devpts", "CONFIG_UNIX98_PTYS" },
+};
+
+static int fs_missing(const char *type, struct err *e)
+{
+	const char *config = "";
+
+	for (size_t i = 0; i < sizeof(fs_configs) / sizeof(*fs_configs); i++)
+		if (!strcmp(fs_configs[i].key, type))
+			config = fs_configs[i].value;
+	return err_set(e, ENODEV, "the kernel has no file system '%s' (%s)",
+		       type, config);
+}
+
+/* A mount of a new instance, attached nowhere. `options` ends with {}. */
+static int fs_mount(const char *type, const struct option *options,
+		    unsigned int attr, struct err *e)
+{
+	auto_fd fs = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
+	long fd;
+
+	if (fs < 0 && errno == ENODEV)
+		return fs_missing(type, e);
+	if (fs < 0)
+		return err_sys(e, "open the file system '%s'", type);
+	for (; options && options->key; options++) {
+		unsigned int cmd = options->value ? FSCONFIG_SET_STRING :
+						    FSCONFIG_SET_FLAG;
+
+		if (syscall(SYS_fsconfig, fs, cmd, options->key,
+			    options->value, 0))
+			return err_sys(e, "set '%s' of '%s'", options->key,
+				       type);
+	}
+	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return err_sys(e, "mount '%s'", type);
+	fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attr);
+	if (fd < 0)
+		return err_sys(e, "mount '%s'", type);
+	return (int)fd;
+}
+
+static int attach(int mount, const char *path, struct err *e)
+{
+	if (syscall(SYS_move_mount, mount, "", AT_FDCWD, path,
+		    MOVE_MOUNT_F_EMPTY_PATH))
+		return err_sys(e, "mount on '%s'", path);
+	return 0;
+}
+
+static int mount_on(const char *type, const struct option *options,
+		    unsigned int attr, const char *path, struct err *e)
+{
+	auto_fd fd = fs_mount(type, options, attr, e);
+
+	return fd < 0 ? fd : attach(fd, path, e);
+}
+
+static int set_read_only(int mount)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH,
+			    &attr, sizeof(attr));
+}
+
+/* A second mount of what lies at path; dir counts when path is relative. */
+static int clone_mount(int dir, const char *path)
+{
+	return (int)syscall(SYS_open_tree, dir, path,
+			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+}
+
+int mounts_devtmpfs(struct err *e)
+{
+	return fs_mount("devtmpfs", NULL, MOUNT_ATTR_NOEXEC, e);
+}
+
+int mounts_sysfs(struct err *e)
+{
+	return fs_mount("sysfs", NULL,
+			SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, e);
+}
+
+int mounts_cgroup(struct err *e)
+{
+	return fs_mount("cgroup2", NULL, SAFE | MOUNT_ATTR_NOEXEC, e);
+}
+
+/*
+ * The disk's file system. It is opened by a node in the initramfs since the
+ * devtmpfs has no path. "noload": a read-only disk cannot replay a journal,
+ * and not looking at it saves its reads and its thread.
+ */
+static int mount_image(int devtmpfs, struct err *e)
+{
+	static const struct option options[] = {
+		{ "source", "/" MOUNTS_DISK },
+		{ "ro", NULL },
+		{ "noload", NULL },
+		{ NULL, NULL },
+	};
+	struct stat st;
+
+	if (fstatat(devtmpfs, MOUNTS_DISK, &st, 0))
+		return err_set(e, ENODEV,
+			       "the machine has no disk '/dev/" MOUNTS_DISK
+			       "' (CONFIG_VIRTIO_BLK)");
+	if (mknod("/" MOUNTS_DISK, S_IFBLK | 0600, st.st_rdev) &&
+	    errno != EEXIST)
+		return err_sys(e, "make the node '/" MOUNTS_DISK "'");
+	return fs_mount("ext4", options, SAFE | MOUNT_ATTR_RDONLY, e);
+}
+
+/* Directories of the image that something is mounted on. */
+static const char *const mount_points[] = { "proc", "sys", "dev",
+					    "tmp",  "run", "work" };
+
+#define NR_MOUNT_POINTS (sizeof(mount_points) / sizeof(*mount_points))
+
+#define LAYER_TOP    "/skeleton"
+#define LAYER_BOTTOM "/image"
+
+/* Make in LAYER_TOP what the image lacks. Returns how many. */
+static int make_skeleton(int image, struct err *e)
+{
+	int missing = 0;
+
+	for (size_t i = 0; i < NR_MOUNT_POINTS; i++) {
+		char path[32];
+		struct stat st;
+
+		if (!fstatat(image, mount_points[i], &st,
+			     AT_SYMLINK_NOFOLLOW) &&
+		    S_ISDIR(st.st_mode))
+			continue;
+		if (!missing++ && mkdir(LAYER_TOP, 0755) && errno != EEXIST)
+			return err_sys(e, "make '" LAYER_TOP "'");
+		snprintf(path, sizeof(path), LAYER_TOP "/%s", mount_points[i]);
+		if (mkdir(path, 0755) && errno != EEXIST)
+			return err_sys(e, "make '%s'", path);
+	}
+	return missing;
+}
+
+/*
+ * The image with what it lacks laid over it. An overlay without an upper
+ * layer is read-only by its nature.
+ */
+static int mount_layers(int image, struct err *e)
+{
+	static const struct option options[] = {
+		{ "lowerdir", LAYER_TOP ":" LAYER_BOTTOM },
+		{ NULL, NULL },
+	};
+
+	if (mkdir(LAYER_BOTTOM, 0755) && errno != EEXIST)
+		return err_sys(e, "make '" LAYER_BOTTOM "'");
+	if (attach(image, LAYER_BOTTOM, e))
+		return -e->code;
+	return fs_mount("overlay", options, SAFE | MOUNT_ATTR_RDONLY, e);
+}
+
+/* Attached on "/", a mount covers the initramfs; then everyone moves in. */
+static int enter(int root, struct err *e)
+{
+	if (attach(root, "/", e))
+		return -e->code;
+	if (fchdir(root) || chroot("."))
+		return err_sys(e, "enter the image");
+	return 0;
+}
+
+struct node {
+	const char *name;
+	unsigned int major;
+	unsigned int minor;
+};
+
+static const struct node dev_nodes[] = {
+	{ "null", 1, 3 },   { "zero", 1, 5 },	 { "full", 1, 7 },
+	{ "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 },
+};
+
+static const struct option dev_links[] = {
+	{ "fd", "/proc/self/fd" },	 { "stdin", "/proc/self/fd/0" },
+	{ "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
+	{ "ptmx", "pts/ptmx" },
+};
+
+static int fill_dev(int dev)
+{
+	for (size_t i = 0; i < sizeof(dev_nodes) / sizeof(*dev_nodes); i++) {
+		const struct node *n = &dev_nodes[i];
+
+		if (mknodat(dev, n->name, S_IFCHR | 0666,
+			    makedev(n->major, n->minor)))
+			return -1;
+	}
+	for (size_t i = 0; i < sizeof(dev_links) / sizeof(*dev_links); i++)
+		if (symlinkat(dev_links[i].value, dev, dev_links[i].key))
+			return -1;
+	if (mkdirat(dev, "pts", 0755) || mkdirat(dev, "shm", 0755))
+		return -1;
+	return set_read_only(dev);
+}
+
+static int mount_dev(struct err *e)
+{
+	static const struct option options[] = {
+		{ "mode", "755" },
+		{ NULL, NULL },
+	};
+	static const struct option pts_options[] = {
+		{ "mode", "620" },
+		{ "ptmxmode", "666" },
+		{ NULL, NULL },
+	};
+	auto_fd dev = fs_mount("tmpfs", options,
+			       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, e);
+
+	if (dev < 0)
+		return dev;
+	if (fill_dev(dev))
+		return err_sys(e, "fill '/dev'");
+	if (attach(dev, "/dev", e))
+		return -e->code;
+	return mount_on("devpts", pts_options,
+			MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "/dev/pts", e);
+}
+
+int mounts_root(int devtmpfs, int sysfs, struct err *e)
+{
+	auto_fd image = mount_image(devtmpfs, e);
+	auto_fd layers = -1;
+	int missing;
+
+	if (image < 0)
+		return err_prefix(e, "the image: ");
+	missing = make_skeleton(image, e);
+	if (missing < 0)
+		return missing;
+	if (missing) {
+		layers = mount_layers(image, e);
+		if (layers < 0)
+			return layers;
+	}
+	if (enter(missing ? layers : image, e))
+		return -e->code;
+	if (mount_on("proc", NULL, SAFE | MOUNT_ATTR_NOEXEC, "/proc", e) ||
+	    attach(sysfs, "/sys", e))
+		return -e->code;
+	return mount_dev(e);
+}
+
+struct place {
+	const char *name; /* in the shared tmpfs */
+	const char *path;
+	mode_t mode;
+	bool jobs_own;
+};
+
+/* The tmpfs itself is attached on the last one's path and then covered. */
+static const struct place tmp_places[] = {
+	{ "run", "/run", 0755, false },
+	{ "shm", "/dev/shm", 01777, false },
+	{ "work", "/work", 0755, true },
+	{ "tmp", "/tmp", 01777, false },
+};
+
+#define NR_TMP_PLACES (sizeof(tmp_places) / sizeof(*tmp_places))
+
+static int add_place(int tmpfs, const struct place *p, uid_t uid, gid_t gid,
+		     struct err *e)
+{
+	auto_fd mount = -1;
+
+	if (mkdirat(tmpfs, p->name, p->mode))
+		return err_sys(e, "make '%s'", p->path);
+	if (p->jobs_own && fchownat(tmpfs, p->name, uid, gid, 0))
+		return err_sys(e, "give '%s' to the job", p->path);
+	mount = clone_mount(tmpfs, p->name);
+	if (mount < 0)
+		return err_sys(e, "mount '%s'", p->path);
+	return attach(mount, p->path, e);
+}
+
+int mounts_tmp(uint64_t size, uid_t uid, gid_t gid, struct err *e)
+{
+	char bytes[24];
+	const struct option options[] = {
+		{ "size", bytes },
+		{ "mode", "755" },
+		{ NULL, NULL },
+	};
+	auto_fd tmpfs = -1;
+
+	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)size);
+	tmpfs = fs_mount("tmpfs", options, SAFE, e);
+	if (tmpfs < 0)
+		return tmpfs;
+	/* Only what is attached can be cloned. */
+	if (attach(tmpfs, tmp_places[NR_TMP_PLACES - 1].path, e))
+		return -e->code;
+	for (size_t i = 0; i < NR_TMP_PLACES; i++)
+		if (add_place(tmpfs, &tmp_places[i], uid, gid, e))
+			return -e->code;
+	return 0;
+}
+
+static const char *const proc_controls[] = {
+	"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus",
+	"/proc/fs",  "/proc/driver",	    "/proc/mtrr",
+};
+
+int mounts_guard_proc(struct err *e)
+{
+	for (size_t i = 0; i < sizeof(proc_controls) / sizeof(*proc_controls);
+	     i++) {
+		const char *path = proc_controls[i];
+		auto_fd mount = clone_mount(AT_FDCWD, path);
+
+		if (mount < 0 && errno == ENOENT)
+			continue;
+		if (mount < 0 || set_read_only(mount))
+			return err_sys(e, "guard '%s'", path);
+		if (attach(mount, path, e))
+			return -e->code;
+	}
+	return 0;
+}

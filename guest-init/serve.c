@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One loop around poll(). When the main process has died the rest is a
+ * straight line: kill the others, reap them, write out what the pipes hold.
+ */
+#include "serve.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "pump.h"
+
+#define NR_STREAMS RUN_NR_STREAMS
+#define NEVER	   UINT64_MAX
+
+/* Nearer to the limit than this, looking again would cost more than it. */
+#define CPU_LOOK_NS 1000000u
+
+struct watch {
+	uint64_t limit_ns;
+	uint64_t next_ns; /* when to look: the limit cannot be hit before */
+	unsigned int cpus;
+	bool hit;
+};
+
+static void watch_start(struct watch *w, uint64_t limit_ns)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	*w = (struct watch){
+		.limit_ns = limit_ns,
+		.next_ns = NEVER,
+		.cpus = cpus > 0 ? (unsigned int)cpus : 1,
+	};
+	if (limit_ns)
+		w->next_ns = run_clock() + limit_ns / w->cpus;
+}
+
+static void watch_look(struct watch *w, int cgroup)
+{
+	uint64_t now = run_clock();
+	uint64_t used, step;
+
+	if (now < w->next_ns)
+		return;
+	used = cgroup_cpu_ns(cgroup);
+	if (used >= w->limit_ns) {
+		w->hit = true;
+		w->next_ns = NEVER;
+		cgroup_kill(cgroup);
+		return;
+	}
+	step = (w->limit_ns - used) / w->cpus;
+	w->next_ns = now + (step > CPU_LOOK_NS ? step : CPU_LOOK_NS);
+}
+
+/* How long poll may sleep; NULL: for ever. */
+static const struct timespec *watch_timeout(const struct watch *w,
+					    struct timespec *t)
+{
+	uint64_t now, left;
+
+	if (w->next_ns == NEVER)
+		return NULL;
+	now = run_clock();
+	left = w->next_ns > now ? w->next_ns - now : 0;
+	t->tv_sec = (time_t)(left / 1000000000u);
+	t->tv_nsec = (long)(left % 1000000000u);
+	return t;
+}
+
+static void drain_signals(int sigchld)
+{
+	struct signalfd_siginfo info[4];
+
+	while (read(sigchld, info, sizeof(info)) == (ssize_t)sizeof(info))
+		;
+}
+
+/* One round: what comes first is whether the job is still there. */
+static int serve_round(struct run *r, int cgroup, int sigchld,
+		       struct pump pumps[NR_STREAMS], struct watch *w,
+		       struct err *e)
+{
+	struct pollfd pfd[2 * NR_STREAMS + 1];
+	struct timespec t;
+
+	for (int i = 0; i < NR_STREAMS; i++)
+		pump_want(&pumps[i], &pfd[2 * i]);
+	pfd[2 * NR_STREAMS] = (struct pollfd){
+		.fd = sigchld,
+		.events = POLLIN,
+	};
+	if (ppoll(pfd, 2 * NR_STREAMS + 1, watch_timeout(w, &t), NULL) < 0) {
+		if (errno == EINTR)
+			return 0;
+		return err_sys(e, "wait for the job");
+	}
+	if (pfd[2 * NR_STREAMS].revents) {
+		drain_signals(sigchld);
+		run_reap(r);
+		if (r->over)
+			return 0;
+	}
+	watch_look(w, cgroup);
+	for (int i = 0; i < NR_STREAMS; i++)
+		pump_step(&pumps[i], &pfd[2 * i]);
+	return 0;
+}
+
+/* Deliver what is left. Each port waits for the host on its own. */
+static int drain(struct pump pumps[NR_STREAMS], struct err *e)
+{
+	struct pollfd pfd[2 * NR_STREAMS] = { 0 };
+
+	for (int i = 0; i < NR_STREAMS; i++)
+		pump_last_call(&pumps[i]);
+	for (;;) {
+		bool done = true;
+
+		for (int i = 0; i < NR_STREAMS; i++) {
+			pump_step(&pumps[i], &pfd[2 * i]);
+			done = done && pump_done(&pumps[i]);
+		}
+		if (done)
+			return 0;
+		for (int i = 0; i < NR_STREAMS; i++)
+			pump_want(&pumps[i], &pfd[2 * i]);
+		if (poll(pfd, 2 * NR_STREAMS, -1) < 0 && errno != EINTR)
+			return err_sys(e, "deliver the last output");
+	}
+}
+
+static void judge(const struct run *r, int cgroup, bool cpu_hit,
+		  struct husk_end *end)
+{
+	struct cgroup_usage u;
+
+	cgroup_read_usage(cgroup, &u);
+	*end = (struct husk_end){
+		.wall_ns = r->end_ns - r->start_ns,
+		.cpu_user_ns = u.cpu_user_ns,
+		.cpu_sys_ns = u.cpu_sys_ns,
+		.mem_peak = u.mem_peak,
+		.pids_peak = u.pids_peak,
+	};
+	if (WIFEXITED(r->status)) {
+		end->kind = HUSK_END_EXITED;
+		end->code = (uint32_t)WEXITSTATUS(r->status);
+		return;
+	}
+	end->kind = HUSK_END_SIGNALED;
+	end->code = (uint32_t)WTERMSIG(r->status);
+	if (end->code != SIGKILL)
+		return;
+	if (cgroup_was_oom(cgroup))
+		end->kind = HUSK_END_OOM;
+	else if (cpu_hit)
+		end->kind = HUSK_END_CPU_TIME;
+}
+
+int serve(struct run *r, int cgroup, int sigchld, const struct ports *ports,
+	  uint64_t cpu_time_ns, struct husk_end *end, struct err *e)
+{
+	static struct pump pumps[NR_STREAMS]; /* too big for a stack */
+	struct watch watch;
+
+	pump_open(&pumps[0], PUMP_TO_JOB, ports->fd[0], r->ours[0]);
+	for (int i = 1; i < NR_STREAMS; i++)
+		pump_open(&pumps[i], PUMP_FROM_JOB, r->ours[i], ports->fd[i]);
+	watch_start(&watch, cpu_time_ns);
+	while (!r->over)
+		if (serve_round(r, cgroup, sigchld, pumps, &watch, e))
+			return -e->code;
+	run_sweep(cgroup);
+	if (drain(pumps, e))
+		return -e->code;
+	judge(r, cgroup, watch.hit, end);
+	return 0;
+}
