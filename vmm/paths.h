@@ -11,7 +11,8 @@
 /*
  * First readable `name` ("vmlinux", "base.ext4") of the folders above, as a
  * malloc'ed path that the caller owns, or NULL with a line in *e that lists
- * where it looked and how to say it.
+ * where it looked and how to say it. `option` ("kernel", "image") is the
+ * option that says it.
  */
 char *paths_find(const char *name, const char *option, struct err *e);
 

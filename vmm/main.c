@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The one place of husk that prints and chooses an exit status: take the time,
+ * read the command line, hand over, say how it ended.
+ *
+ * Nothing goes to stdout but what was asked for with --help, --version and
+ * check; in a run, stdout belongs to the job.
+ */
+#include "check.h"
+#include "cli.h"
+#include "lib/cleanup.h"
+#include "lib/text.h"
+#include "outcome.h"
+#include "paths.h"
+#include "run.h"
+#include "status.h"
+#include "version.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#define STATUS_FAILURE 125
+
+static uint64_t read_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* One write, so that the text stays whole among the lines of others. */
+static void write_stderr(const char *s, size_t len)
+{
+	ssize_t n = write(STDERR_FILENO, s, len);
+
+	(void)n; /* there is nowhere left to say it */
+}
+
+/* "husk: LINE": the line may quote a user or a guest, so it is cleaned. */
+static void print_line(const char *line)
+{
+	char buf[1024];
+	struct text t;
+	size_t len;
+
+	text_init(&t, buf, sizeof(buf));
+	text_printf(&t, "husk: ");
+	text_add_clean(&t, line);
+	len = text_len(&t);
+	buf[len] = '\n'; /* in place of the NUL */
+	write_stderr(buf, len + 1);
+}
+
+static int fail(const struct err *e)
+{
+	print_line(e->msg);
+	return STATUS_FAILURE;
+}
+
+/* A full disk or a closed stdout must not look like success. */
+static int finish_stdout(int status)
+{
+	struct err e;
+
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	err_sys(&e, "write stdout");
+	return fail(&e);
+}
+
+static int print_help(void)
+{
+	char buf[CLI_HELP_MAX];
+
+	cli_help(buf, sizeof(buf));
+	fputs(buf, stdout);
+	return finish_stdout(0);
+}
+
+static int print_version(void)
+{
+	printf("husk %s (%s)\n", version_number, version_commit);
+	return finish_stdout(0);
+}
+
+/* Colour is for people who look at a terminal and did not refuse it. */
+static bool wants_colour(int fd)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fd) && !(no_color && *no_color) && term &&
+	       strcmp(term, "dumb");
+}
+
+static int check(const struct cli *cli)
+{
+	return finish_stdout(check_host(stdout, &cli->config, cli->json,
+					wants_colour(STDOUT_FILENO)));
+}
+
+static void print_timeline(const struct outcome *o)
+{
+	char buf[4096];
+	size_t len;
+
+	len = status_timeline(buf, sizeof(buf), o, wants_colour(STDERR_FILENO));
+	write_stderr(buf, len);
+}
+
+/*
+ * With 0, 1 or 2 closed, the next file that husk opens would become a stream
+ * of the job, or take the line below.
+ */
+static int refuse_closed_streams(struct err *e)
+{
+	static const char *const names[] = {"stdin", "stdout", "stderr"};
+
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			return err_set(e, EBADF,
+				       "%s is closed (redirect it to or from "
+				       "/dev/null instead)",
+				       names[fd]);
+	return 0;
+}
+
+static int run(struct config *c, uint64_t t0_ns)
+{
+	auto_free char *kernel = NULL, *image = NULL;
+	struct outcome o = {0};
+	struct err e;
+
+	if (refuse_closed_streams(&e))
+		return fail(&e);
+	if (!c->kernel)
+		c->kernel = kernel = paths_find("vmlinux", "kernel", &e);
+	if (!c->kernel)
+		return fail(&e);
+	if (!c->image)
+		c->image = image = paths_find("base.ext4", "image", &e);
+	if (!c->image)
+		return fail(&e);
+	if (run_job(c, t0_ns, &o, &e) < 0)
+		return fail(&e);
+	if (outcome_line(&o))
+		print_line(outcome_line(&o));
+	if (c->timeline)
+		print_timeline(&o);
+	return outcome_exit_status(&o);
+}
+
+int main(int argc, char **argv, char **envp)
+{
+	uint64_t t0_ns = read_clock();
+	struct cli cli;
+	struct err e;
+
+	(void)argc;
+	if (cli_parse(&cli, argv, envp, &e) < 0)
+		return fail(&e);
+	switch (cli.command) {
+	case CLI_HELP:
+		return print_help();
+	case CLI_VERSION:
+		return print_version();
+	case CLI_CHECK:
+		return check(&cli);
+	case CLI_RUN:
+		break;
+	}
+	return run(&cli.config, t0_ns);
+}
