@@ -59,7 +59,7 @@ struct stream_outcome {
 struct outcome {
 	enum verdict verdict;
 	int code;		/* exit status, signal or errno, by verdict */
-	char reason[256];	/* one line; empty when the verdict says all */
+	char reason[512];	/* one line; empty when the verdict says all */
 	uint64_t clock[CLOCK_NR];
 	uint64_t wall_ns;	/* of the job, as the guest measured it */
 	uint64_t cpu_user_ns, cpu_sys_ns;

@@ -46,7 +46,7 @@ struct arch_entry {
 };
 
 /* Where RAM may lie and where devices are. */
-extern const gpa_t arch_hole_start, arch_hole_end;
+extern const gpa_t arch_hole_start, arch_hole_end, arch_ioapic_base;
 gpa_t arch_device_base(unsigned index);
 #define ARCH_VIRTIO_LEN 0x1000u
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static size_t strings_size(const struct control_job *s, uint32_t *argc)
 {
@@ -80,6 +81,18 @@ void control_fini(struct control *c)
 	c->job = NULL;
 }
 
+/* The guest gets the time at which it gets the job, not that of its boot. */
+static void set_realtime(struct control *c)
+{
+	struct husk_job *job = (void *)(c->job + sizeof(struct husk_frame));
+	struct timespec ts;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	memcpy(&job->realtime_ns, &ns, sizeof(ns));
+}
+
 /* Each returns false when the payload does not fit the conversation. */
 static bool on_ready(struct control *c, const uint8_t *payload, uint32_t len)
 {
@@ -87,6 +100,7 @@ static bool on_ready(struct control *c, const uint8_t *payload, uint32_t len)
 		return false;
 	memcpy(&c->ready, payload, sizeof(c->ready));
 	c->state = CONTROL_READY;
+	set_realtime(c);
 	return true;
 }
 

@@ -22,6 +22,7 @@
 typedef unsigned long long ull;
 
 const gpa_t arch_hole_start = LAYOUT_HOLE;
+const gpa_t arch_ioapic_base = LAYOUT_IOAPIC;
 const gpa_t arch_hole_end = LAYOUT_HOLE_END;
 
 /*

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kernel says of this process's memory. Only asked for when somebody
+ * wants to see it (--status, --timeline): it reads tables of /proc.
+ */
+#ifndef HUSK_MEASURE_H
+#define HUSK_MEASURE_H
+
+#include "core/gmem.h"
+
+#include <stdint.h>
+
+/*
+ * `guest_pages`: 4 KiB pages of guest memory that this process has mapped,
+ * shared kernel text included. `private_bytes`: private memory of the process
+ * beyond guest memory. Both 0 where /proc does not tell.
+ */
+void measure_memory(const struct gmem *m, uint64_t *guest_pages,
+		    uint64_t *private_bytes);
+
+#endif

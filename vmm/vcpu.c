@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See vcpu.h. The thread makes no other system call than KVM_RUN and those
+ * of the devices that it enters. Every exit reason that a guest can provoke
+ * leads to a device, to nothing, or to the end of this machine.
+ */
+#include "vcpu.h"
+
+#include "core/loop.h"
+#include "devices/virtio/vmmio.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#define VCPU_SIGNAL SIGUSR1
+
+static void ignore_signal(int sig)
+{
+	(void)sig;
+}
+
+void vcpu_prepare_signals(void)
+{
+	struct sigaction sa = { .sa_handler = ignore_signal };
+
+	sigaction(VCPU_SIGNAL, &sa, NULL);
+}
+
+int vcpu_init(struct vcpu *v, const struct kvm *k, unsigned index,
+	      struct err *e)
+{
+	*v = (struct vcpu){ .index = index, .fd = -1 };
+	v->fd = kvm_create_vcpu(k, index, e);
+	if (v->fd < 0)
+		return v->fd;
+	v->run_size = (size_t)k->run_size;
+	v->run = kvm_map_run(k, v->fd, e);
+	return v->run ? 0 : -e->code;
+}
+
+void vcpu_fini(struct vcpu *v)
+{
+	if (v->run)
+		munmap(v->run, v->run_size);
+	v->run = NULL;
+	cleanup_fd(&v->fd);
+}
+
+static void count(struct vcpu *v, enum exit_kind kind)
+{
+	v->exits[kind]++;
+}
+
+static void serve_io(struct vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	uint32_t i;
+
+	count(v, EXIT_KIND_PIO);
+	for (i = 0; i < run->io.count; i++, data += run->io.size) {
+		uint64_t val = 0;
+
+		if (run->io.direction == KVM_EXIT_IO_OUT) {
+			memcpy(&val, data, run->io.size);
+			bus_write(v->pio, run->io.port, run->io.size, val);
+		} else {
+			bus_read(v->pio, run->io.port, run->io.size, &val);
+			memcpy(data, &val, run->io.size);
+		}
+	}
+}
+
+static void serve_mmio(struct vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	uint64_t addr = run->mmio.phys_addr, val = 0;
+	uint32_t len = run->mmio.len;
+	enum exit_kind kind;
+	unsigned tag;
+
+	if (len > sizeof(val))
+		len = sizeof(val);
+	if (run->mmio.is_write) {
+		memcpy(&val, run->mmio.data, len);
+		tag = bus_write(v->mmio, addr, len, val);
+	} else {
+		tag = bus_read(v->mmio, addr, len, &val);
+		memcpy(run->mmio.data, &val, len);
+	}
+	kind = tag ? (enum exit_kind)(tag - 1) : EXIT_KIND_MMIO_OTHER;
+	if (kind == EXIT_KIND_VIRTIO && run->mmio.is_write &&
+	    (addr & 0xfff) == VMMIO_QUEUE_NOTIFY)
+		kind = EXIT_KIND_NOTIFY;
+	count(v, kind);
+}
+
+static void end(struct vcpu *v, enum vcpu_end why, const char *text)
+{
+	v->ended(v->opaque, why, text);
+}
+
+static void end_failed(struct vcpu *v, const char *what, uint64_t detail)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "%s (%#llx)", what,
+		 (unsigned long long)detail);
+	end(v, VCPU_FAILED, text);
+}
+
+/* Act on the exit in kvm_run; false when the vCPU is finished. */
+static bool serve_exit(struct vcpu *v)
+{
+	const struct kvm_run *run = v->run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		serve_io(v);
+		return true;
+	case KVM_EXIT_MMIO:
+		serve_mmio(v);
+		return true;
+	case KVM_EXIT_INTR:
+		count(v, EXIT_KIND_SIGNAL);
+		return true;
+	case KVM_EXIT_HLT:
+	case KVM_EXIT_IRQ_WINDOW_OPEN:
+	case KVM_EXIT_IOAPIC_EOI:
+		count(v, EXIT_KIND_OTHER);
+		return true;
+	case KVM_EXIT_SHUTDOWN:
+		count(v, EXIT_KIND_OTHER);
+		end(v, VCPU_TRIPLE_FAULT, "");
+		return false;
+	case KVM_EXIT_SYSTEM_EVENT:
+		count(v, EXIT_KIND_OTHER);
+		end(v, VCPU_RESET, "");
+		return false;
+	case KVM_EXIT_FAIL_ENTRY:
+		end_failed(v, "the CPU refused to enter the guest",
+			   run->fail_entry.hardware_entry_failure_reason);
+		return false;
+	case KVM_EXIT_INTERNAL_ERROR:
+		end_failed(v, "KVM could not emulate the guest",
+			   run->internal.suberror);
+		return false;
+	default:
+		end_failed(v, "KVM stopped the guest for an unknown reason",
+			   run->exit_reason);
+		return false;
+	}
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *v = arg;
+
+	v->first_run_ns = loop_now();
+	while (!atomic_load_explicit(&v->stop, memory_order_relaxed)) {
+		if (!ioctl(v->fd, KVM_RUN, 0)) {
+			if (!serve_exit(v))
+				break;
+			continue;
+		}
+		if (errno == EINTR || errno == EAGAIN) {
+			count(v, EXIT_KIND_SIGNAL);
+			continue;
+		}
+		end_failed(v, strerror(errno), v->run->exit_reason);
+		break;
+	}
+	return NULL;
+}
+
+int vcpu_start(struct vcpu *v, struct err *e)
+{
+	pthread_attr_t attr;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 128 << 10);
+	r = pthread_create(&v->thread, &attr, vcpu_thread, v);
+	pthread_attr_destroy(&attr);
+	if (r)
+		return err_set(e, r, "start vCPU %u: %s", v->index,
+			       strerror(r));
+	v->has_thread = true;
+	return 0;
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+	atomic_store(&v->stop, true);
+	if (!v->has_thread)
+		return;
+	/* KVM clears nothing here: set before the signal, seen by KVM_RUN. */
+	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(v->thread, VCPU_SIGNAL);
+}
+
+void vcpu_join(struct vcpu *v)
+{
+	if (v->has_thread)
+		pthread_join(v->thread, NULL);
+	v->has_thread = false;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A vCPU and the thread that runs it: KVM_RUN, hand each exit to a bus, count
+ * it, until told to stop or the guest cannot go on.
+ *
+ * vcpu_kick makes a vCPU leave guest mode soon, whatever the guest does: the
+ * flag in kvm_run covers the time outside KVM_RUN, the signal the time inside.
+ */
+#ifndef HUSK_VCPU_H
+#define HUSK_VCPU_H
+
+#include "core/bus.h"
+#include "kvm.h"
+#include "outcome.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Why a vCPU ended by itself. */
+enum vcpu_end {
+	VCPU_TRIPLE_FAULT,	/* KVM_EXIT_SHUTDOWN */
+	VCPU_RESET,		/* the guest asked for a reset */
+	VCPU_FAILED,		/* KVM could not go on; text says why */
+};
+
+struct vcpu {
+	unsigned index;
+	int fd;				/* owned; -1: none */
+	struct kvm_run *run;		/* owned mapping of run_size bytes */
+	size_t run_size;
+	pthread_t thread;
+	bool has_thread;
+	atomic_bool stop;
+	const struct bus *mmio, *pio;	/* borrowed */
+	uint64_t exits[EXIT_KIND_NR];	/* written by the thread only */
+	uint64_t first_run_ns;		/* time of the first KVM_RUN */
+	/* From the vCPU's thread, at most once. */
+	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
+	void *opaque;
+};
+
+/*
+ * Window tags of the buses are exit kinds + 1, so that counting needs no
+ * second look-up.
+ */
+static inline unsigned vcpu_tag(enum exit_kind kind)
+{
+	return (unsigned)kind + 1;
+}
+
+/* Create vCPU and mapping; registers are the architecture's business. */
+int vcpu_init(struct vcpu *v, const struct kvm *k, unsigned index,
+	      struct err *e);
+void vcpu_fini(struct vcpu *v);
+
+/* Start the thread. Once per process, before the first: */
+int vcpu_start(struct vcpu *v, struct err *e);
+void vcpu_prepare_signals(void);
+
+/* Ask the thread to leave; any thread but its own may wait with vcpu_join. */
+void vcpu_kick(struct vcpu *v);
+void vcpu_join(struct vcpu *v);
+
+#endif

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Wiring. The order of vm_init is the order that KVM wants (memory slots
+ * first, see kvm.h) and vm_fini is its reverse.
+ */
+#include "vm.h"
+
+#include "devices/virtio/vmmio.h"
+#include "initramfs.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+/* Device index = interrupt input. */
+enum { DEVICE_CONSOLE, DEVICE_DISK, NR_DEVICES };
+
+#define PORT_UART     0x3f8u
+#define PORT_KEYBOARD 0x064u
+
+/*
+ * Why each word: no time is measured that KVM already knows (tsc, timer
+ * check), a panic or reboot ends the machine through the keyboard port, and
+ * the early console says nothing but last words.
+ */
+#define CMDLINE_COMMON                                                      \
+	"rdinit=/init panic=-1 reboot=k tsc=reliable no_timer_check "       \
+	"random.trust_bootloader=on rcupdate.rcu_expedited=1 "              \
+	"cryptomgr.notests mitigations=off "                                \
+	"earlyprintk=serial,0x3f8,keep "
+#define CMDLINE_QUIET	CMDLINE_COMMON "quiet loglevel=1"
+#define CMDLINE_VERBOSE CMDLINE_COMMON "loglevel=7"
+
+static void send_msi(void *opaque, uint64_t addr, uint32_t data)
+{
+	const struct vm *vm = opaque;
+
+	kvm_send_msi(&vm->kvm, addr, data);
+}
+
+static void keyboard_reset(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	vm->ended(vm->opaque, VCPU_RESET, "");
+}
+
+static int open_kernel(struct vm *vm, const char *path, struct err *e)
+{
+	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(e, "open kernel '%s'", path);
+	if (fstat(fd, &st))
+		return err_sys(e, "look at kernel '%s'", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, EINVAL, "open kernel '%s': %s, not a file",
+			       path, S_ISDIR(st.st_mode) ? "a directory" :
+							   "a special file");
+	vm->kernel_size = (uint64_t)st.st_size;
+	vm->kernel_mtime = st.st_mtime;
+	return steal_fd(&fd);
+}
+
+static int load(struct vm *vm, const struct vm_args *args, struct err *e)
+{
+	struct arch_boot boot = {
+		.kernel = args->kernel,
+		.cmdline = args->verbose_console ? CMDLINE_VERBOSE :
+						   CMDLINE_QUIET,
+		.nr_cpus = args->cpus,
+		.nr_devices = NR_DEVICES,
+	};
+	auto_fd fd = open_kernel(vm, args->kernel, e);
+	struct initramfs initramfs;
+	unsigned i;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	if (getrandom(boot.rng_seed, sizeof(boot.rng_seed), 0) !=
+	    sizeof(boot.rng_seed))
+		return err_sys(e, "get random bytes for the guest");
+	for (i = 0; i < NR_DEVICES; i++)
+		boot.device[i] = (struct arch_device){ arch_device_base(i), i };
+	r = initramfs_build(&initramfs, e);
+	if (r)
+		return r;
+	boot.kernel_fd = fd;
+	boot.initrd = initramfs.data;
+	boot.initrd_len = initramfs.len;
+	r = arch_load(&vm->mem, &boot, &vm->entry, e);
+	initramfs_fini(&initramfs);
+	explicit_bzero(boot.rng_seed, sizeof(boot.rng_seed));
+	return r;
+}
+
+static void init_devices(struct vm *vm, const struct vm_args *args)
+{
+	struct irq_line line;
+
+	ioapic_init(&vm->ioapic, NR_DEVICES, send_msi, vm);
+	line = ioapic_line(&vm->ioapic, DEVICE_CONSOLE);
+	console_init(&vm->console, &vm->mem, &line, args->port, HUSK_NR_PORTS,
+		     args->changed, args->opaque);
+	line = ioapic_line(&vm->ioapic, DEVICE_DISK);
+	blk_init(&vm->blk, &vm->mem, &line, &disk_file_ops, args->disk,
+		 args->disk->size / BLK_SECTOR);
+	uart_init(&vm->uart, args->console_out, args->opaque);
+	vm->keyboard = (struct keyboard){ keyboard_reset, vm };
+	vm->has_devices = true;
+}
+
+static int wire_buses(struct vm *vm, struct err *e)
+{
+	const struct bus_window mmio[] = {
+		{ arch_device_base(DEVICE_CONSOLE), ARCH_VIRTIO_LEN,
+		  BUS_WIDTH_ANY, vcpu_tag(EXIT_KIND_VIRTIO), &vmmio_bus_ops,
+		  &vm->console.vdev },
+		{ arch_device_base(DEVICE_DISK), ARCH_VIRTIO_LEN,
+		  BUS_WIDTH_ANY, vcpu_tag(EXIT_KIND_VIRTIO), &vmmio_bus_ops,
+		  &vm->blk.vdev },
+		{ arch_ioapic_base, IOAPIC_LEN, 4, vcpu_tag(EXIT_KIND_IOAPIC),
+		  &ioapic_bus_ops, &vm->ioapic },
+	};
+	const struct bus_window pio[] = {
+		{ PORT_UART, LEGACY_UART_LEN, 1, vcpu_tag(EXIT_KIND_PIO),
+		  &uart_bus_ops, &vm->uart },
+		{ PORT_KEYBOARD, LEGACY_KBD_LEN, 1, vcpu_tag(EXIT_KIND_PIO),
+		  &keyboard_bus_ops, &vm->keyboard },
+	};
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; !r && i < sizeof(mmio) / sizeof(mmio[0]); i++)
+		r = bus_add(&vm->mmio, &mmio[i], e);
+	for (i = 0; !r && i < sizeof(pio) / sizeof(pio[0]); i++)
+		r = bus_add(&vm->pio, &pio[i], e);
+	return r;
+}
+
+static int init_vcpus(struct vm *vm, const struct vm_args *args, struct err *e)
+{
+	unsigned i;
+	int r;
+
+	for (i = 0; i < args->cpus; i++) {
+		struct vcpu *v = &vm->vcpu[i];
+
+		vm->nr_vcpus = i + 1;
+		r = vcpu_init(v, &vm->kvm, i, e);
+		if (!r)
+			r = arch_vcpu_init(vm->kvm.fd, v->fd, i, args->cpus,
+					   &vm->entry, e);
+		if (r)
+			return r;
+		v->mmio = &vm->mmio;
+		v->pio = &vm->pio;
+		v->ended = args->ended;
+		v->opaque = args->opaque;
+	}
+	return 0;
+}
+
+int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)
+{
+	int r;
+
+	*vm = (struct vm){ .kvm = { .fd = -1, .vm_fd = -1 },
+			   .ended = args->ended,
+			   .opaque = args->opaque };
+	r = kvm_open(&vm->kvm, e);
+	if (!r)
+		r = gmem_init(&vm->mem, args->memory, arch_hole_start,
+			      arch_hole_end, e);
+	if (!r)
+		r = load(vm, args, e);
+	if (!r)
+		r = kvm_create_vm(&vm->kvm, &vm->mem, NR_DEVICES, e);
+	if (r)
+		return r;
+	init_devices(vm, args);
+	r = wire_buses(vm, e);
+	return r ? r : init_vcpus(vm, args, e);
+}
+
+int vm_start(struct vm *vm, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	vcpu_prepare_signals();
+	for (i = 0; !r && i < vm->nr_vcpus; i++)
+		r = vcpu_start(&vm->vcpu[i], e);
+	return r;
+}
+
+void vm_stop(struct vm *vm)
+{
+	unsigned i;
+
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vcpu_kick(&vm->vcpu[i]);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vcpu_join(&vm->vcpu[i]);
+}
+
+void vm_fini(struct vm *vm)
+{
+	unsigned i;
+
+	vm_stop(vm);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vcpu_fini(&vm->vcpu[i]);
+	vm->nr_vcpus = 0;
+	if (vm->has_devices) {
+		uart_fini(&vm->uart);
+		blk_fini(&vm->blk);
+		console_fini(&vm->console);
+		ioapic_fini(&vm->ioapic);
+	}
+	vm->has_devices = false;
+	kvm_fini(&vm->kvm);
+	gmem_fini(&vm->mem);
+}
+
+void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR])
+{
+	unsigned i, kind;
+
+	for (kind = 0; kind < EXIT_KIND_NR; kind++) {
+		exits[kind] = 0;
+		for (i = 0; i < vm->nr_vcpus; i++)
+			exits[kind] += vm->vcpu[i].exits[kind];
+	}
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine: guest memory, buses, devices, vCPUs, wired together. The only
+ * module that names every device. It knows nothing of verdicts: it runs what
+ * it was given and says when it stopped by itself.
+ *
+ * Life: vm_init, vm_start, (vm_stop), vm_fini. vm_fini accepts any half-built
+ * machine and is idempotent.
+ */
+#ifndef HUSK_VM_H
+#define HUSK_VM_H
+
+#include "arch/arch.h"
+#include "backends/disk.h"
+#include "core/bus.h"
+#include "core/gmem.h"
+#include "devices/ioapic.h"
+#include "devices/legacy.h"
+#include "devices/virtio/blk.h"
+#include "devices/virtio/console.h"
+#include "husk/proto.h"
+#include "kvm.h"
+#include "vcpu.h"
+
+/* What it is made of; all borrowed and outliving the machine. */
+struct vm_args {
+	uint64_t memory;
+	unsigned cpus;
+	const char *kernel;		/* path of a vmlinux */
+	struct disk *disk;		/* open */
+	bool verbose_console;		/* the whole kernel log, not its end */
+	struct console_port_config port[HUSK_NR_PORTS];
+	/* Any thread: a port may have work. */
+	void (*changed)(void *opaque);
+	/* A vCPU's thread, once per vCPU: the guest cannot go on. */
+	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
+	void (*console_out)(void *opaque, const char *buf, size_t len);
+	void *opaque;
+};
+
+struct vm {
+	struct gmem mem;
+	struct kvm kvm;
+	struct bus mmio, pio;
+	struct ioapic ioapic;
+	struct console console;
+	struct blk blk;
+	struct uart uart;
+	struct keyboard keyboard;
+	bool has_devices;
+	unsigned nr_vcpus;
+	struct vcpu vcpu[8];
+	struct arch_entry entry;
+	uint64_t kernel_size;		/* bytes of the kernel file */
+	int64_t kernel_mtime;
+	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
+	void *opaque;
+};
+
+int vm_init(struct vm *vm, const struct vm_args *args, struct err *e);
+int vm_start(struct vm *vm, struct err *e);
+
+/* Take every vCPU out of the guest and wait for its thread. */
+void vm_stop(struct vm *vm);
+void vm_fini(struct vm *vm);
+
+/* Sum of the vCPUs' exits by kind; exact once they have stopped. */
+void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR]);
+
+#endif
