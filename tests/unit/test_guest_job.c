@@ -1,0 +1,326 @@
+/* LINK: guest-init/job.c */
+// SPDX-License-Identifier: MIT
+/*
+ * The JOB payload: what is taken, and that every contradiction is refused.
+ * Each payload lies in a heap block of its exact size, so that AddressSanitizer
+ * sees a read beyond it.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../guest-init/job.h"
+
+struct payload {
+	struct husk_job head;
+	char strings[512];
+	size_t len; /* of strings */
+};
+
+static void add(struct payload *p, const char *s)
+{
+	size_t n = strlen(s) + 1;
+
+	assert_true(p->len + n <= sizeof(p->strings));
+	memcpy(p->strings + p->len, s, n);
+	p->len += n;
+	p->head.strings_len = (uint32_t)p->len;
+}
+
+static struct payload usual_payload(void)
+{
+	struct payload p = {
+		.head = {
+			.uid = 65534,
+			.gid = 65533,
+			.argc = 3,
+			.envc = 2,
+			.pids_max = 64,
+			.tmp_size = 1u << 20,
+			.cpu_time_ns = 7,
+			.realtime_ns = 8,
+		},
+	};
+
+	add(&p, "husk");
+	add(&p, "/work");
+	add(&p, "echo");
+	add(&p, "");
+	add(&p, "a b");
+	add(&p, "HOME=/home");
+	add(&p, "X==");
+	return p;
+}
+
+/* Parse a copy of exact size; it stays allocated in *mem if that is given. */
+static int parse(const struct payload *p, size_t len, struct job *job,
+		 void **mem)
+{
+	size_t whole = sizeof(p->head) + p->len;
+	uint8_t *all = malloc(whole);
+	uint8_t *cut = malloc(len ? len : 1);
+	int ret;
+
+	assert_non_null(all);
+	assert_non_null(cut);
+	memcpy(all, &p->head, sizeof(p->head));
+	memcpy(all + sizeof(p->head), p->strings, p->len);
+	memcpy(cut, all, len < whole ? len : whole);
+	free(all);
+	ret = job_parse(cut, len, job);
+	if (mem)
+		*mem = cut;
+	else
+		free(cut);
+	return ret;
+}
+
+static int verdict(const struct payload *p)
+{
+	struct job job;
+
+	return parse(p, sizeof(p->head) + p->len, &job, NULL);
+}
+
+static void takes_a_job(void **state)
+{
+	struct payload p = usual_payload();
+	const char *argv[4], *envp[2 + JOB_NR_DEFAULTS + 1];
+	struct job job;
+	void *mem;
+
+	(void)state;
+	assert_int_equal(parse(&p, sizeof(p.head) + p.len, &job, &mem), 0);
+	assert_int_equal(job.uid, 65534);
+	assert_int_equal(job.gid, 65533);
+	assert_int_equal(job.argc, 3);
+	assert_int_equal(job.envc, 2);
+	assert_int_equal(job.pids_max, 64);
+	assert_int_equal(job.tmp_size, 1u << 20);
+	assert_int_equal(job.cpu_time_ns, 7);
+	assert_int_equal(job.realtime_ns, 8);
+	assert_string_equal(job.hostname, "husk");
+	assert_string_equal(job.workdir, "/work");
+	job_argv(&job, argv);
+	assert_string_equal(argv[0], "echo");
+	assert_string_equal(argv[1], "");
+	assert_string_equal(argv[2], "a b");
+	assert_null(argv[3]);
+	job_envp(&job, envp);
+	assert_string_equal(envp[0], "HOME=/home");
+	assert_string_equal(envp[1], "X==");
+	assert_string_equal(envp[2], "PATH=" HUSK_DEFAULT_PATH);
+	assert_string_equal(envp[3], "LANG=C.UTF-8");
+	assert_null(envp[4]);
+	assert_string_equal(job_getenv(envp, "HOME"), "/home");
+	assert_string_equal(job_getenv(envp, "X"), "=");
+	assert_null(job_getenv(envp, "HOM"));
+	assert_null(job_getenv(envp, "HOMES"));
+	free(mem);
+}
+
+static void defaults_fill_an_empty_environment(void **state)
+{
+	struct payload p = { .head = { .argc = 1, .pids_max = 1,
+				       .tmp_size = 1 } };
+	const char *envp[JOB_NR_DEFAULTS + 1];
+	struct job job;
+	void *mem;
+
+	(void)state;
+	add(&p, "");
+	add(&p, "/");
+	add(&p, "x");
+	assert_int_equal(parse(&p, sizeof(p.head) + p.len, &job, &mem), 0);
+	job_envp(&job, envp);
+	assert_string_equal(envp[0], "PATH=" HUSK_DEFAULT_PATH);
+	assert_string_equal(envp[1], "HOME=" HUSK_WORKDIR);
+	assert_string_equal(envp[2], "LANG=C.UTF-8");
+	assert_null(envp[3]);
+	free(mem);
+}
+
+static void refuses_every_shorter_payload(void **state)
+{
+	struct payload p = usual_payload();
+	size_t whole = sizeof(p.head) + p.len;
+	struct job job;
+
+	(void)state;
+	for (size_t len = 0; len < whole; len++)
+		assert_int_equal(parse(&p, len, &job, NULL), -EPROTO);
+	/* ... also when the length field agrees with the cut. */
+	for (uint32_t n = 0; n < p.len; n++) {
+		struct payload q = p;
+
+		q.len = n;
+		q.head.strings_len = n;
+		assert_int_equal(verdict(&q), -EPROTO);
+	}
+}
+
+#define REFUSED(change)                                                        \
+	do {                                                                   \
+		struct payload q = p;                                          \
+                                                                               \
+		q.head.change;                                                 \
+		assert_int_equal(verdict(&q), -EPROTO);                        \
+	} while (0)
+
+static void refuses_numbers_without_sense(void **state)
+{
+	struct payload p = usual_payload();
+
+	(void)state;
+	assert_int_equal(verdict(&p), 0);
+	REFUSED(argc = 0);
+	REFUSED(argc = 2);
+	REFUSED(argc = 4);
+	REFUSED(argc = UINT32_MAX);
+	REFUSED(envc = 1);
+	REFUSED(envc = 3);
+	REFUSED(envc = UINT32_MAX);
+	REFUSED(pids_max = 0);
+	REFUSED(tmp_size = 0);
+	REFUSED(uid = UINT32_MAX);
+	REFUSED(uid = JOB_UID_RESERVED);
+	REFUSED(gid = UINT32_MAX);
+	REFUSED(strings_len++);
+	REFUSED(strings_len--);
+}
+
+static int verdict_of_strings(const char *hostname, const char *workdir,
+			      const char *arg, const char *env)
+{
+	struct payload p = usual_payload();
+
+	p.head.argc = 1;
+	p.head.envc = 1;
+	p.len = 0;
+	add(&p, hostname);
+	add(&p, workdir);
+	add(&p, arg);
+	add(&p, env);
+	return verdict(&p);
+}
+
+static void refuses_strings_without_sense(void **state)
+{
+	char name[JOB_HOSTNAME_MAX + 2];
+
+	(void)state;
+	memset(name, 'h', sizeof(name));
+	name[JOB_HOSTNAME_MAX + 1] = '\0';
+	assert_int_equal(verdict_of_strings("h", "/", "x", "A=b"), 0);
+	assert_int_equal(verdict_of_strings(name + 1, "/", "x", "A="), 0);
+	assert_int_equal(verdict_of_strings(name, "/", "x", "A="), -EPROTO);
+	assert_int_equal(verdict_of_strings("h", "", "x", "A="), -EPROTO);
+	assert_int_equal(verdict_of_strings("h", "w", "x", "A="), -EPROTO);
+	assert_int_equal(verdict_of_strings("h", "/", "", "A="), -EPROTO);
+	assert_int_equal(verdict_of_strings("h", "/", "x", ""), -EPROTO);
+	assert_int_equal(verdict_of_strings("h", "/", "x", "A"), -EPROTO);
+	assert_int_equal(verdict_of_strings("h", "/", "x", "=A"), -EPROTO);
+}
+
+static void refuses_bytes_behind_the_last_string(void **state)
+{
+	struct payload p = usual_payload();
+
+	(void)state;
+	add(&p, "");
+	assert_int_equal(verdict(&p), -EPROTO);
+}
+
+static void leaves_the_result_alone_on_failure(void **state)
+{
+	struct payload p = usual_payload();
+	struct job job, before;
+
+	(void)state;
+	memset(&job, 0x5a, sizeof(job));
+	memcpy(&before, &job, sizeof(job));
+	p.head.argc = 0;
+	assert_int_equal(parse(&p, sizeof(p.head) + p.len, &job, NULL),
+			 -EPROTO);
+	assert_memory_equal(&job, &before, sizeof(job));
+}
+
+static void checks_the_frame_header(void **state)
+{
+	const struct husk_frame good = { HUSK_MAGIC, HUSK_VERSION, HUSK_JOB,
+					 HUSK_JOB_MAX };
+	struct husk_frame f;
+
+	(void)state;
+	assert_int_equal(job_frame_len(&good), HUSK_JOB_MAX);
+	f = good;
+	f.magic ^= 1;
+	assert_int_equal(job_frame_len(&f), -EPROTO);
+	f = good;
+	f.version++;
+	assert_int_equal(job_frame_len(&f), -EPROTO);
+	f = good;
+	f.type = HUSK_READY;
+	assert_int_equal(job_frame_len(&f), -EPROTO);
+	f = good;
+	f.len++;
+	assert_int_equal(job_frame_len(&f), -EPROTO);
+	f = good;
+	f.len = 0;
+	assert_int_equal(job_frame_len(&f), 0);
+}
+
+static void walks_a_path(void **state)
+{
+	const char *path = "/usr/bin::/a/much/longer/directory:/bin:";
+	char buf[16];
+
+	(void)state;
+	assert_true(job_path_next(&path, "ls", buf, sizeof(buf)));
+	assert_string_equal(buf, "/usr/bin/ls");
+	assert_true(job_path_next(&path, "ls", buf, sizeof(buf)));
+	assert_string_equal(buf, "ls");
+	assert_true(job_path_next(&path, "ls", buf, sizeof(buf)));
+	assert_string_equal(buf, "/bin/ls");
+	assert_true(job_path_next(&path, "ls", buf, sizeof(buf)));
+	assert_string_equal(buf, "ls");
+	assert_false(job_path_next(&path, "ls", buf, sizeof(buf)));
+}
+
+static void a_candidate_may_just_fit(void **state)
+{
+	const char *path = "/bin";
+	const char *again = "/bin";
+	char buf[sizeof("/bin/ls")];
+
+	(void)state;
+	assert_true(job_path_next(&path, "ls", buf, sizeof(buf)));
+	assert_string_equal(buf, "/bin/ls");
+	assert_false(job_path_next(&again, "lsx", buf, sizeof(buf)));
+	path = NULL;
+	assert_false(job_path_next(&path, "ls", buf, sizeof(buf)));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_a_job),
+		cmocka_unit_test(defaults_fill_an_empty_environment),
+		cmocka_unit_test(refuses_every_shorter_payload),
+		cmocka_unit_test(refuses_numbers_without_sense),
+		cmocka_unit_test(refuses_strings_without_sense),
+		cmocka_unit_test(refuses_bytes_behind_the_last_string),
+		cmocka_unit_test(leaves_the_result_alone_on_failure),
+		cmocka_unit_test(checks_the_frame_header),
+		cmocka_unit_test(walks_a_path),
+		cmocka_unit_test(a_candidate_may_just_fit),
+	};
+
+	return cmocka_run_group_tests_name("guest job", tests, NULL, NULL);
+}
