@@ -30,9 +30,10 @@ enum { DEVICE_CONSOLE, DEVICE_DISK, NR_DEVICES };
 	"rdinit=/init panic=-1 reboot=k tsc=reliable no_timer_check "       \
 	"random.trust_bootloader=on rcupdate.rcu_expedited=1 "              \
 	"cryptomgr.notests mitigations=off "                                \
-	"earlyprintk=serial,0x3f8,keep "
-#define CMDLINE_QUIET	CMDLINE_COMMON "quiet loglevel=1"
-#define CMDLINE_VERBOSE CMDLINE_COMMON "loglevel=7"
+	"earlyprintk=serial,0x3f8,keep"
+/* The level comes first: the early console starts by printing the log. */
+#define CMDLINE_QUIET	"quiet loglevel=1 " CMDLINE_COMMON
+#define CMDLINE_VERBOSE "loglevel=7 " CMDLINE_COMMON
 
 static void send_msi(void *opaque, uint64_t addr, uint32_t data)
 {

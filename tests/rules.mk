@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+# Targets test, check, fuzz. Unit tests and the replay of fuzz corpora are
+# built with sanitizers; tests/run runs everything and counts.
+
+include $(wildcard tests/lab/*.mk)
+
+LIB_SAN	   := $(patsubst %.c,$(BUILD)/san/%.o,$(LIB_SRC))
+TEST_SRC   := $(wildcard tests/unit/test_*.c tests/fuzz/fuzz_*.c)
+UNIT_TESTS :=
+REPLAYS	   :=
+
+$(BUILD)/tests.mk: tests/mkrules $(TEST_SRC) tests/unit tests/fuzz
+	@mkdir -p $(@D)
+	@tests/mkrules >$@
+ifeq ($(filter help deps clean distclean install,$(MAKECMDGOALS)),)
+include $(BUILD)/tests.mk
+endif
+
+$(BUILD)/test/unit/%:
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka $(TEST_LIBS) -pthread
+
+$(BUILD)/test/replay/%:
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ $(TEST_LIBS) -pthread
+
+# libFuzzer is clang's: its own build, straight from the sources.
+$(BUILD)/test/fuzz/%: FORCE
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)clang $(STD) $(INC) -O1 -g -fsanitize=fuzzer,$(SAN) \
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) \
+		$(LIB_SRC) $(TEST_LIBS) -pthread
+
+RAW_TESTS := $(patsubst tests/raw/%.c,$(BUILD)/test/raw/%, \
+	     $(wildcard tests/raw/raw_*.c))
+RAW_SAN	  := $(patsubst %,$(BUILD)/san/%.o,$(basename $(HUSK_SRC) \
+	     vmm/init_blob.S))
+$(BUILD)/test/raw/%: $(BUILD)/san/tests/raw/%.o $(RAW_SAN) $(LIB_SAN)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka $(HUSK_LIBS)
+
+.PHONY: test check test-programs fuzz
+test-programs: $(UNIT_TESTS) $(REPLAYS) $(RAW_TESTS)
+
+test: setup test-programs ## set up, then run all tests
+	@tests/run
+
+check: test-programs ## the fast part: lint, unit tests, fuzz corpora
+	@tests/run unit replay lint
+
+TARGET	?= virtq
+SECONDS	?= 60
+fuzz: $(BUILD)/test/fuzz/fuzz_$(TARGET) ## fuzz TARGET= for SECONDS=
+	@mkdir -p $(BUILD)/test/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET)
+	$(BUILD)/test/fuzz/fuzz_$(TARGET) -max_total_time=$(SECONDS) \
+		-print_final_stats=1 -artifact_prefix=$(BUILD)/test/crash- \
+		$(BUILD)/test/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET)
