@@ -174,7 +174,8 @@ static void put_end(struct json *j, const struct outcome *o)
 	json_int(j, "exit_status", outcome_exit_status(o));
 	json_int(j, "code", o->code);
 	put_code_name(j, o);
-	json_string(j, "reason", outcome_line(o), REASON_MAX);
+	json_string(j, "reason", o->reason[0] ? o->reason : outcome_line(o),
+		    REASON_MAX);
 }
 
 static void put_usage(struct json *j, const struct outcome *o)

@@ -11,6 +11,9 @@
 #include <string.h>
 
 static void append(struct err *e, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+
+static void append(struct err *e, const char *fmt, va_list ap)
 {
 	size_t used = strlen(e->msg);
 
