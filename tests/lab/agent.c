@@ -39,16 +39,16 @@
 
 struct session {
 	bool used;
-	bool exited;	 /* the command was reaped, status is valid */
-	bool empty;	 /* nothing is left in its cgroup */
-	bool stdin_eof;	 /* close fd[0] once `in` is drained */
+	bool exited;	/* the command was reaped, status is valid */
+	bool empty;	/* nothing is left in its cgroup */
+	bool stdin_eof; /* close fd[0] once `in` is drained */
 	uint32_t id;
 	uint32_t status; /* as a shell counts: code or 128 + signal */
 	uint32_t credit[3];
-	uint32_t eaten;	 /* stdin bytes not yet given back as credit */
+	uint32_t eaten; /* stdin bytes not yet given back as credit */
 	pid_t pid;
-	int fd[3];	 /* our ends; -1 once closed */
-	int events;	 /* cgroup.events */
+	int fd[3];  /* our ends; -1 once closed */
+	int events; /* cgroup.events */
 	struct buf in;
 };
 

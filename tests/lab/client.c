@@ -52,18 +52,18 @@ struct client {
 	int sigfd;
 	struct buf rx;
 	struct buf tx;
-	struct buf out[3];    /* [1] and [2]: not yet written here */
-	uint32_t passed[3];   /* written, not yet given back as credit */
-	uint32_t credit;      /* for stdin */
+	struct buf out[3];  /* [1] and [2]: not yet written here */
+	uint32_t passed[3]; /* written, not yet given back as credit */
+	uint32_t credit;    /* for stdin */
 	bool in_open;
-	bool out_open[3];     /* our side takes bytes */
+	bool out_open[3]; /* our side takes bytes */
 	bool out_eof[3];
 	bool is_file[3];
 	bool killed;
 	bool timed_out;
 	int signals;
-	long end_ms;	      /* 0: never */
-	int status;	      /* -1 until the command has ended */
+	long end_ms; /* 0: never */
+	int status;  /* -1 until the command has ended */
 };
 
 static long ms_now(void)
@@ -161,16 +161,31 @@ static void output_shut(struct client *c, int fd)
 	wire_put(&c->tx, h, NULL);
 }
 
-/* A stream that was closed when we started has no reader either. */
-static void outputs_check(struct client *c)
+/*
+ * A stream that was closed when we started must stay so: were its number given
+ * to our socket, the command's bytes would land there. Outputs with nobody
+ * behind them are marked as shut, stdin is at its end.
+ */
+static void streams_check(struct client *c)
 {
-	for (int i = 1; i < 3; i++) {
+	for (int i = 0; i < 3; i++) {
 		struct stat st;
 
-		if (fstat(i, &st) < 0)
-			output_shut(c, i);
-		else
-			c->is_file[i] = S_ISREG(st.st_mode);
+		c->out_open[i] = i && fstat(i, &st) == 0;
+		c->is_file[i] = c->out_open[i] && S_ISREG(st.st_mode);
+		if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) != i)
+			exit(125);
+	}
+}
+
+/* Says so to a command that was opened with an output nobody reads. */
+static void outputs_shut(struct client *c)
+{
+	for (uint8_t i = 1; i < 3; i++) {
+		struct wire_head h = {.type = WIRE_SHUT, .stream = i};
+
+		if (!c->out_open[i])
+			wire_put(&c->tx, h, NULL);
 	}
 }
 
@@ -269,8 +284,10 @@ static void clock_check(struct client *c, const struct options *o)
 		return;
 	}
 	if (c->status < 0)
-		fprintf(stderr, "lab: '%s' was killed but the lab does "
-			"not answer\n", o->argv[0]);
+		fprintf(stderr,
+			"lab: '%s' was killed but the lab does "
+			"not answer\n",
+			o->argv[0]);
 	exit(c->timed_out ? 124 : 125);
 }
 
@@ -344,8 +361,7 @@ static void lab_down(struct client *c)
 	wire_put(&c->tx, h, NULL);
 	if (buf_flush(&c->tx, c->sock) < 0)
 		return;
-	while (poll(&p, 1, GRACE_MS) > 0 &&
-	       buf_fill(&c->rx, c->sock, 4096) > 0)
+	while (poll(&p, 1, GRACE_MS) > 0 && buf_fill(&c->rx, c->sock, 4096) > 0)
 		continue;
 }
 
@@ -437,19 +453,19 @@ static void options_parse(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct client c = {.in_open = true, .credit = WIRE_WINDOW,
-				  .out_open = {false, true, true},
-				  .status = -1};
+	static struct client c = {
+		.in_open = true, .credit = WIRE_WINDOW, .status = -1};
 	char *here = getcwd(NULL, 0);
 	struct options o = {.cwd = here ? here : "/"};
 
+	streams_check(&c);
 	options_parse(&o, argc, argv);
 	c.sock = lab_connect(o.dir);
 	signals_take(&c);
 	if (o.timeout_ms)
 		c.end_ms = ms_now() + o.timeout_ms;
 	open_send(&c, &o);
-	outputs_check(&c);
+	outputs_shut(&c);
 	client_loop(&c, &o);
 	if (o.down)
 		lab_down(&c);

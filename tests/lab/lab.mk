@@ -6,18 +6,21 @@ ifndef LAB_DIR
 LAB_DIR	   := tests/lab
 LAB_CACHE  := $(BUILD)/cache/lab-kernel
 LAB_PROGS  := $(BUILD)/lab/bin/agent $(BUILD)/lab/bin/labd \
-	      $(BUILD)/lab/bin/lab-run
+	      $(BUILD)/lab/bin/lab-run $(BUILD)/lab/bin/probe
 LAB_CFLAGS := $(STD) $(WARN) -O2 -g $(CFLAGS)
 
 lab_STAMP  := $(CC) $(LAB_CFLAGS) $(abspath $(BUILD)/lab)
 
-# The agent is static because it runs before there is a file system.
-$(BUILD)/lab/bin/agent: LAB_LDFLAGS := -static
+# Static, because it runs before there is a file system, and from RAM.
+$(BUILD)/lab/bin/agent $(BUILD)/lab/bin/probe: LAB_LDFLAGS := -static
 $(BUILD)/lab/bin/agent: $(LAB_DIR)/agent.c
 $(BUILD)/lab/bin/labd: $(LAB_DIR)/labd.c
 $(BUILD)/lab/bin/lab-run: $(LAB_DIR)/client.c
+$(BUILD)/lab/bin/probe: $(LAB_DIR)/probe.c
 
-$(LAB_PROGS): $(LAB_DIR)/wire.c $(LAB_DIR)/wire.h $(BUILD)/.flags-lab
+$(filter-out %/probe,$(LAB_PROGS)): $(LAB_DIR)/wire.c $(LAB_DIR)/wire.h
+
+$(LAB_PROGS): $(BUILD)/.flags-lab
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LAB_CFLAGS) $(LAB_LDFLAGS) -o $@.new $(filter %.c,$^)

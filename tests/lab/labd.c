@@ -401,7 +401,6 @@ static const char *lab_start(struct labd *d, char **qemu, long seconds)
 	d->listener = socket_listen();
 	if (d->listener < 0)
 		return "the socket cannot be made";
-	pid_write();
 	return NULL;
 }
 
@@ -415,6 +414,7 @@ daemon_run(char **qemu, long seconds, bool pause, int alive, int report)
 	for (int i = 0; i < CLIENTS; i++)
 		d.clients[i].fd = -1;
 	d.pause = pause;
+	pid_write();
 	why = lab_start(&d, qemu, seconds);
 	if (write(report, why ? why : "ok", strlen(why ? why : "ok")) < 0)
 		why = "nobody waits for the lab";
@@ -455,6 +455,8 @@ int main(int argc, char **argv)
 			strerror(errno));
 		return 1;
 	}
+	unlink("pid");
+	unlink("sock");
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return 1;
 	switch (fork()) {
@@ -473,7 +475,7 @@ int main(int argc, char **argv)
 		used += (size_t)n;
 	if (!strcmp(text, "ok"))
 		return 0;
-	fprintf(stderr, "lab: start '%s': %s (see console.log, labd.log)\n",
-		argv[1], used ? text : "labd died");
+	fprintf(stderr, "lab: start: %s (see %s/console.log, labd.log there)\n",
+		used ? text : "labd died", argv[1]);
 	return 1;
 }

@@ -25,10 +25,10 @@
 #define WIRE_CHUNK  (32u << 10) /* payload of one WIRE_DATA at most */
 
 enum wire_type {
-	WIRE_READY = 1,	 /* agent -> labd: the lab is up */
-	WIRE_OPEN,	 /* client -> agent: struct wire_open and strings */
-	WIRE_DATA,	 /* bytes of a stream: 0 to the agent, 1 and 2 from it */
-	WIRE_EOF,	 /* no more bytes will come on that stream */
+	WIRE_READY = 1, /* agent -> labd: the lab is up */
+	WIRE_OPEN,	/* client -> agent: struct wire_open and strings */
+	WIRE_DATA,	/* bytes of a stream: 0 to the agent, 1 and 2 from it */
+	WIRE_EOF,	/* no more bytes will come on that stream */
 	WIRE_WINDOW_ADD, /* u32: credit given back to the stream's sender */
 	WIRE_SHUT,	 /* the stream's reader is gone */
 	WIRE_SIGNAL,	 /* client -> agent: u32 signal for the process group */

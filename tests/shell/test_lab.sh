@@ -1,0 +1,326 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Holds tests/lab to its README: a command run in the lab is told apart from
+# one run here by nothing but the machine it finds. TAP on stdout.
+#
+# Nothing here depends on how fast anything is: where something takes a while,
+# the test waits for a line, an end of file or a lock. The one time compared is
+# instruction-counted and the same on every machine.
+set -u
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$top" || exit 1
+build=${BUILD:-build}
+lab=tests/lab
+tmp=$(mktemp -d)
+share=$build/lab/share/test_lab.$$
+crash=crash-$$
+n=0
+
+finish() {
+	LAB=$crash $lab/down 2>/dev/null
+	rm -rf "$tmp" "$share" "$build/lab/$crash"
+}
+trap finish EXIT
+
+# The last command's status decides; what it said follows when it failed.
+result() { # STATUS NAME
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+		[ ! -s "$tmp/err" ] || sed 's/^/# /' "$tmp/err"
+	fi
+	: >"$tmp/err"
+}
+
+check() { # NAME COMMAND...
+	local name=$1
+	shift
+	"$@" 2>>"$tmp/err"
+	result $? "$name"
+}
+
+equal() { # GOT WANTED
+	[ "$1" = "$2" ] && return 0
+	echo "got '$1', wanted '$2'" >&2
+	return 1
+}
+
+# status WANTED RUN-ARGUMENTS...
+status() {
+	local want=$1 got=0
+	shift
+	"$lab/run" "$@" >"$tmp/out" </dev/null || got=$?
+	equal "$got" "$want"
+}
+
+# True once no process in the lab has a command line that matches.
+gone() {
+	$lab/run sh -c 'n=0
+		while pgrep -f "$1" >/dev/null; do
+			n=$((n + 1))
+			[ $n -lt 500 ] || exit 1
+			sleep 0.02
+		done' sh "$1" </dev/null
+}
+
+# Starts RUN-ARGUMENTS in the background and returns when it has said a line.
+# Sets pid; its further output is on descriptor 5.
+begin() {
+	rm -f "$tmp/fifo"
+	mkfifo "$tmp/fifo"
+	"$lab/run" "$@" >"$tmp/fifo" 2>>"$tmp/err" </dev/null &
+	pid=$!
+	exec 5<"$tmp/fifo"
+	read -r _ <&5
+}
+
+ended() { # WANTED: status of what begin started
+	local got=0
+	wait "$pid" || got=$?
+	exec 5<&-
+	equal "$got" "$1"
+}
+
+# --- the command's status
+
+statuses() {
+	local want
+	for want in 0 1 42 125 255; do
+		status $want sh -c "exit $want" || return 1
+	done
+}
+check "exit statuses come back" statuses
+check "a signal is 128 + n" status 137 sh -c 'kill -9 $$'
+check "a missing command is 127" status 127 /nonexistent
+check "a file that is no program is 126" status 126 /etc/passwd
+check "a wrong option is 125" status 125 --nonsense
+check "a wrong user is 125" status 125 --user x true
+
+# --- streams
+
+i=0
+while [ $i -lt 256 ]; do
+	# shellcheck disable=SC2059 # the format is the byte
+	printf "\\x$(printf %x $i)"
+	i=$((i + 1))
+done >"$tmp/all"
+head -c 8388608 /dev/urandom >"$tmp/big"
+
+same_out() { "$lab/run" cat <"$1" | cmp - "$1"; }
+check "all 256 bytes through stdin and stdout" same_out "$tmp/all"
+check "8 MiB through stdin and stdout" same_out "$tmp/big"
+
+both() {
+	"$lab/run" sh -c 'tee /dev/fd/2' <"$tmp/big" >"$tmp/o" 2>"$tmp/e" &&
+		cmp "$tmp/o" "$tmp/big" && cmp "$tmp/e" "$tmp/big"
+}
+check "8 MiB on stdout and stderr at once" both
+
+apart() {
+	"$lab/run" sh -c 'echo out; echo err >&2' >"$tmp/o" 2>"$tmp/e" </dev/null
+	equal "$(cat "$tmp/o")+$(cat "$tmp/e")" "out+err"
+}
+check "stdout and stderr stay apart" apart
+
+empty() { equal "$("$lab/run" sh -c 'cat; echo end' </dev/null)" end; }
+check "an empty stdin ends at once" empty
+closed() { equal "$("$lab/run" sh -c 'cat; echo end' <&-)" end; }
+check "a closed stdin counts as empty" closed
+no_out() { "$lab/run" sh -c 'cat; exit 0' <"$tmp/big" >&-; }
+closed_out() {
+	local got=0
+	no_out || got=$?
+	[ $got = 0 ] || equal $got 0
+}
+check "a closed stdout is a reader that left" closed_out
+unread() { "$lab/run" true <"$tmp/big"; }
+check "a command may leave its stdin unread" unread
+
+reader_leaves() {
+	"$lab/run" sh -c 'exec yes' </dev/null | head -c 3 >"$tmp/o"
+	equal "${PIPESTATUS[0]} $(wc -c <"$tmp/o")" "141 3"
+}
+check "a reader that leaves ends the writer by SIGPIPE" reader_leaves
+
+dialogue() {
+	local in out a='' b=''
+	coproc talk { "$lab/run" sh -c 'while read -r l; do echo "<$l>"; done'; }
+	in=${talk[1]} out=${talk[0]}
+	echo one >&"$in"
+	read -r a <&"$out"
+	echo two >&"$in"
+	read -r b <&"$out"
+	exec {in}>&-
+	# shellcheck disable=SC2154 # set by coproc
+	wait "$talk_PID"
+	equal "$a$b" "<one><two>"
+}
+check "a dialogue line by line" dialogue
+
+# --- where it runs
+
+in_cwd() { (cd "$build/lab/share" && equal "$("$top/$lab/run" pwd)" "$PWD"); }
+check "the working directory is the caller's" in_cwd
+environment() {
+	export LAB_TEST_A='from here'
+	equal "$("$lab/run" --env LAB_TEST_A --env LAB_TEST_B=b --env HOME=/x \
+		sh -c 'echo "$LAB_TEST_A,$LAB_TEST_B,$HOME,$LAB_TEST_C"')" \
+		"from here,b,/x,"
+}
+LAB_TEST_C=c check "the environment is what --env says" environment
+mkdir -p "$share" && chmod 777 "$share"
+shared() {
+	cp "$tmp/big" "$share/in" &&
+		"$lab/run" --cwd "$top" sh -c 'cat "$1/in" >"$1/out"' sh \
+			"$share" &&
+		cmp "$share/out" "$tmp/big" &&
+		"$lab/run" --user 1000 sh -c 'echo user >"$1/user"' sh \
+			"$share" &&
+		equal "$(cat "$share/user")" user
+}
+check "files of the share are seen on both sides" shared
+readonly_host() {
+	! "$lab/run" touch "$top/tests/lab/x" 2>/dev/null &&
+		[ ! -e "$top/tests/lab/x" ]
+}
+check "the rest of this machine is read-only" readonly_host
+
+pushed() {
+	local a b
+	echo 'echo first' >"$tmp/lab_test_tool"
+	chmod 755 "$tmp/lab_test_tool"
+	"$lab/push" "$tmp/lab_test_tool" || return 1
+	a=$("$lab/run" lab_test_tool </dev/null)
+	echo 'echo second' >"$tmp/lab_test_tool"
+	b=$("$lab/run" --ram "$tmp/lab_test_tool" lab_test_tool </dev/null)
+	"$lab/run" rm /tmp/lab/bin/lab_test_tool </dev/null
+	# Unchanged, so nothing is sent and the file stays away.
+	"$lab/push" "$tmp/lab_test_tool"
+	equal "$a $b $("$lab/run" ls /tmp/lab/bin/lab_test_tool 2>/dev/null)" \
+		"first second "
+}
+check "push replaces what changed and only that" pushed
+
+# --- signals and what is left behind
+
+begin sh -c 'trap "echo caught; exit 7" TERM; echo ready
+	while :; do sleep 0.1; done'
+kill -TERM "$pid"
+check "SIGTERM reaches the command" equal "$(cat <&5)" caught
+check "and its status comes back" ended 7
+
+begin sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
+kill -TERM "$pid"
+kill -INT "$pid"
+check "a second signal kills" ended 137
+
+begin sh -c 'echo ready; setsid sleep 98761 & exec sleep 98762'
+kill -KILL "$pid"
+check "run killed: bash sees 137" ended 137
+check "and nothing of the command is left" gone '[s]leep 9876[12]'
+
+check "what a command leaves running" status 0 sh -c \
+	'setsid sleep 98763 & (sleep 98764 &) ; exit 0'
+check "is gone when run returns" status 1 pgrep -f '[s]leep 9876[34]'
+
+check "--timeout ends it with 124" status 124 --timeout 1 sh -c \
+	'setsid sleep 98765 & trap "" TERM; sleep 98766'
+check "with everything it started" status 1 pgrep -f '[s]leep 9876[56]'
+
+many() {
+	local i pids=() bad=0
+	for i in 1 2 3 4 5 6 7 8; do
+		"$lab/run" sh -c 'cat; exit "$1"' sh $i <"$tmp/big" \
+			>"$tmp/many.$i" &
+		pids+=($!)
+	done
+	for i in 1 2 3 4 5 6 7 8; do
+		wait "${pids[i - 1]}"
+		equal $? $i || bad=1
+		cmp "$tmp/many.$i" "$tmp/big" || bad=1
+	done
+	return $bad
+}
+check "eight commands at once" many
+
+# --- the machine it is
+
+for probe in vm smp ioeventfd irqfd msi-smp; do
+	check "kvm: probe $probe" status 0 --timeout 60 \
+		--ram "$build/lab/bin/probe" probe $probe
+done
+amd() {
+	equal "$("$lab/run" cat /sys/module/kvm_amd/parameters/npt)" Y ||
+		equal "$("$lab/run" cat /sys/module/kvm_amd/parameters/npt)" 1
+}
+check "kvm-amd with nested paging" amd
+check "an ordinary user may use /dev/kvm" status 0 --user 1000 probe vm
+ids() { equal "$("$lab/run" --user 1000 sh -c 'id -u; id -g' | tr '\n' ' ')" \
+	"1000 1000 "; }
+check "and is an ordinary user" ids
+denied() {
+	local got=0
+	"$lab/run" --user 1000 --no-kvm probe vm 2>"$tmp/e" || got=$?
+	equal "$got $(cat "$tmp/e")" \
+		"1 probe: open '/dev/kvm': Permission denied"
+}
+check "unless --no-kvm" denied
+userns() {
+	equal "$("$lab/run" --user 1000 unshare -Urmpf --mount-proc \
+		sh -c 'id -u; echo $$' | tr '\n' ' ')" "0 1 "
+}
+check "an ordinary user may make namespaces" userns
+if command -v bwrap >/dev/null; then
+	check "bubblewrap works" status 0 --user 1000 bwrap --unshare-all \
+		--ro-bind / / --proc /proc --dev /dev --tmpfs /tmp true
+fi
+
+# --- exact time
+
+icount() {
+	local a b
+	a=$("$lab/run" --icount --ram "$build/lab/bin/probe" probe forkexec)
+	b=$("$lab/run" --icount probe forkexec)
+	echo "fork and exec: $a ns, then $b ns" >&2
+	[ "$a" -gt 0 ] && [ "$b" -gt 0 ] &&
+		[ $(((a > b ? a - b : b - a) * 100)) -lt "$a" ]
+}
+check "--icount: the same work takes the same time within 1 %" icount </dev/null
+
+# --- starting and failing
+
+mkdir "$tmp/bin"
+ln -s /usr/bin/* /bin/* "$tmp/bin/" 2>/dev/null
+rm -f "$tmp/bin/qemu-system-x86_64"
+no_qemu() {
+	local got=0
+	PATH=$tmp/bin LAB=$crash "$lab/up" 2>"$tmp/e" || got=$?
+	equal "$got $(cat "$tmp/e")" \
+		"125 lab: qemu-system-x86_64 is missing (package qemu-system-x86)"
+}
+check "no QEMU: one line and 125" no_qemu
+no_boot() {
+	local got=0
+	LAB_BOOT_TIMEOUT=1 LAB=$crash "$lab/up" 2>"$tmp/e" || got=$?
+	equal "$got" 125 && grep -q "boot in time.*$crash/console.log" "$tmp/e"
+}
+check "no boot in time: 125, the log is named" no_boot
+
+export LAB=$crash
+begin sh -c 'echo ready; sleep 98767'
+daemon=$(cat "$build/lab/$crash/pid")
+qemu=$(pgrep -P "$daemon")
+kill -KILL "$daemon"
+check "a lab that dies under a command is 125" ended 125
+tail_qemu() { tail --pid="$qemu" -f /dev/null; }
+check "QEMU dies with its keeper" tail_qemu
+check "and the next run starts a new one" status 3 sh -c 'exit 3'
+check "down ends it" "$lab/down"
+check "twice is no error" "$lab/down"
+unset LAB
+
+echo "1..$n"
