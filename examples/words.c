@@ -66,7 +66,7 @@ static struct word *find_slot(const struct table *t, const char *text)
 
 static bool grow(struct table *t)
 {
-	struct table bigger = { .size = t->size ? 2 * t->size : 64 };
+	struct table bigger = {.size = t->size ? 2 * t->size : 64};
 
 	bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
 	if (!bigger.slots)
@@ -153,8 +153,8 @@ static void free_table(struct table *t)
 
 int main(void)
 {
-	struct table table = { 0 };
-	struct totals sum = { 0 };
+	struct table table = {0};
+	struct totals sum = {0};
 
 	if (!read_words(stdin, &table, &sum) || !sum.words) {
 		fprintf(stderr, "words: no words read: %s\n",

@@ -10,17 +10,19 @@
 # reads everything again, now with a compiler. When nothing is missing (30 ms
 # to find out) it keeps its date and make goes on.
 
-# Goals which install nothing; DEPS=0 switches it off for all.
+# Goals which install nothing; DEPS=0 switches it off for all. A file asks for
+# what it needs itself, a named goal such as run for everything.
 DEPS	  ?= 1
 NO_DEPS	  := help deps clean distclean install uninstall
-HOST_AREAS := build,kernel,image,lab,test
 NEEDY	  := $(filter-out $(NO_DEPS),$(MAKECMDGOALS))
-# Compiling alone needs fewer packages than the whole set-up does.
-ifneq ($(NEEDY),)
-ifeq ($(filter $(BUILD)/husk $(BUILD)/husk-image $(BUILD)/guest-init,$(NEEDY)),\
-	$(NEEDY))
-HOST_AREAS := build
+comma	  := ,
+DEPS_AREAS := build$(if $(filter $(BUILD)/vmlinux%,$(NEEDY)),$(comma)kernel)$(\
+	)$(if $(filter $(BUILD)/base%,$(NEEDY)),$(comma)image)$(\
+	)$(if $(filter $(BUILD)/lab/% lab-%,$(NEEDY)),$(comma)lab)
+ifneq ($(filter-out $(BUILD)/% lab-%,$(NEEDY)),)
+DEPS_AREAS := build,kernel,image,lab,test
 endif
+ifneq ($(NEEDY),)
 # make remakes its makefiles even with -n and -q, which promise to do nothing.
 ifeq ($(DEPS)$(findstring n,$(firstword -$(MAKEFLAGS)))$(findstring \
 	q,$(firstword -$(MAKEFLAGS))),1)
@@ -31,8 +33,8 @@ endif
 endif
 
 $(BUILD)/packages.mk: FORCE
-	@tools/deps --areas $(HOST_AREAS) >/dev/null || { \
-		tools/deps --install --areas $(HOST_AREAS) && touch $@; }
+	@tools/deps --areas $(DEPS_AREAS) >/dev/null || { \
+		tools/deps --install --areas $(DEPS_AREAS) && touch $@; }
 
 PRODUCTS := $(BUILD)/vmlinux $(BUILD)/base.ext4 $(BUILD)/husk \
 	    $(BUILD)/husk-image $(BUILD)/lab/ready
@@ -55,7 +57,9 @@ lint: ## check the sources' rules (layers, bans, sizes, shell, ...)
 FORMAT_SRC = $(shell find vmm guest-init rootfs-builder include examples \
 	     tests bench -name '*.[ch]' 2>/dev/null | sort)
 format-check: ## say which C files clang-format would change
-	@clang-format-14 --dry-run -Werror $(FORMAT_SRC)
+	@bad=0; for f in $(FORMAT_SRC); do \
+		clang-format-14 "$$f" | cmp -s - "$$f" || { echo "$$f"; bad=1; }; \
+	done; exit $$bad
 
 format: ## let clang-format change them
 	@clang-format-14 -i $(FORMAT_SRC)

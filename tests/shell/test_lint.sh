@@ -1,0 +1,159 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Every lint of tests/lint over the project, and each one against a small tree
+# with one offence in it: a lint that finds nothing anywhere proves nothing.
+# TAP on stdout.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/shell/tap.sh
+. tests/shell/tap.sh
+
+for lint in tests/lint/*.sh; do
+	case $lint in
+	*/all.sh | */files.sh) continue ;;
+	esac
+	check "the project: $(basename "$lint" .sh)" "$lint"
+done
+
+# A clean tree that passes all of them.
+tree=$tmp/tree
+mkdir -p "$tree/tests" "$tree/vmm/lib" "$tree/vmm/core" "$tree/vmm/arch" \
+	"$tree/vmm/devices/virtio" "$tree/vmm/backends" "$tree/guest-init" \
+	"$tree/rootfs-builder" "$tree/include/husk"
+cp -r tests/lint "$tree/tests/"
+
+# put FILE LINE...: a file of the tree, with the opening that each must have.
+put() {
+	local f=$tree/$1
+	shift
+	{
+		echo '/* SPDX-License-Identifier: MIT */'
+		echo '/* A file for this test. */'
+		printf '%s\n' "$@"
+	} >"$f"
+}
+# shellcheck disable=SC2016 # for the shell below
+script() { # FILE LINE...
+	local f=$tree/$1
+	shift
+	{
+		echo '#!/bin/sh'
+		echo '# SPDX-License-Identifier: MIT'
+		echo '# A file for this test.'
+		printf '%s\n' "$@"
+	} >"$f"
+	chmod +x "$f"
+}
+put vmm/lib/a.h 'int a_one(void);'
+put vmm/lib/a.c '#include "lib/a.h"' '' 'int a_one(void)' '{' '	return 1;' '}'
+put vmm/core/b.h '#include "lib/a.h"'
+script tests/run 'set -eu' 'echo "$1"'
+for lint in bans headers layers opening shell sizes text; do
+	check "a clean tree passes: $lint" "$tree/tests/lint/$lint.sh"
+done
+
+# catches NAME LINT PATTERN FILE: the lint fails on the tree and its output
+# has the pattern; the offending file then goes away again.
+catches() {
+	local got=0
+	"$tree/tests/lint/$1.sh" >"$tmp/out" 2>&1 || got=$?
+	rm -f "$tree/$3"
+	is "$got" 1 && has_line "$tmp/out" "$2"
+}
+put vmm/lib/up.c '#include "core/b.h"'
+check "layers: lib includes core" \
+	catches layers 'vmm/lib/up.c:3: includes upward' vmm/lib/up.c
+put vmm/backends/x.c '#include "arch/y.h"'
+put vmm/arch/y.h
+check "layers: backends include arch" \
+	catches layers 'vmm/backends/x.c:3: .*do not see' vmm/backends/x.c
+rm "$tree/vmm/arch/y.h"
+put vmm/core/k.c '#include <linux/kvm.h>'
+check "layers: KVM in core" \
+	catches layers 'vmm/core/k.c:3: KVM below' vmm/core/k.c
+put guest-init/g.c '#include "core/b.h"'
+check "layers: guest-init includes vmm/core" \
+	catches layers 'guest-init/g.c:3: guest-init sees only' guest-init/g.c
+put rootfs-builder/r.c '#include "core/b.h"'
+check "layers: rootfs-builder includes vmm/core" \
+	catches layers 'rootfs-builder/r.c:3: rootfs-builder' rootfs-builder/r.c
+put vmm/devices/virtio/blk.h
+put vmm/devices/virtio/con.c '#include "devices/virtio/blk.h"'
+check "layers: one virtio device includes another" \
+	catches layers 'con.c:3: a virtio device sees' vmm/devices/virtio/con.c
+put vmm/core/m.c '#include "core/missing.h"'
+check "layers: a header that is not there" \
+	catches layers 'core/m.c:3: no such header' vmm/core/m.c
+put vmm/core/p.h '#include "core/q.h"'
+put vmm/core/q.h '#include "core/p.h"'
+check "layers: a circle" catches layers 'include circle: vmm/core/[pq]$' \
+	vmm/core/p.h
+rm "$tree/vmm/core/q.h"
+
+put vmm/core/h.h 'size_t h_len(void);'
+check "headers: one that needs another first" \
+	catches headers 'core/h.h: does not compile alone' vmm/core/h.h
+put vmm/lib/a.c '#include <stdio.h>' '#include "lib/a.h"'
+check "headers: own header not first" \
+	catches headers "lib/a.c: includes 'stdio.h' before" vmm/lib/a.c
+
+# banned LINE PATTERN [FILE]
+banned() {
+	local f=${3:-vmm/core/ban.c}
+	put "$f" 'static void f(void)' '{' "	$1" '}'
+	catches bans "$f:5: $2" "$f"
+}
+check "bans: sprintf" banned 'sprintf(b, "x");' 'knows no bounds'
+check "bans: strcpy" banned 'if (strcpy(b, a))' 'knows no bounds'
+check "bans: alloca" banned 'p = alloca(3);' 'knows no bounds'
+check "bans: atoi" banned 'n = atoi(s);' 'loses errors'
+check "bans: mktemp" banned 'mktemp(s);' 'leaves a race'
+check "bans: printf in a library" banned 'printf("x");' 'only a main file'
+check "bans: fprintf to stderr" banned 'fprintf(stderr, "x");' 'only a main'
+check "bans: exit in a library" banned 'exit(1);' 'only a main file exits'
+check "bans: open in core" banned 'fd = open(p, 0);' 'a pure layer'
+allowed() {
+	put vmm/core/ok.c '/* sprintf(x) and exit(1) */' \
+		'// strcpy(a, b)' 'static const char *s = "atoi(x)";' \
+		'x = snprintf(b, n, "x");' 'x = my_exit(1);' 'd->open(d);'
+	"$tree/tests/lint/bans.sh"
+}
+check "bans: comments, strings and longer names are free" allowed
+rm "$tree/vmm/core/ok.c"
+
+echo 'int x;' >"$tree/vmm/core/o.c"
+check "opening: no SPDX line" catches opening 'core/o.c: no SPDX' vmm/core/o.c
+printf '// SPDX-License-Identifier: MIT\nint x;\n' >"$tree/vmm/core/o.c"
+check "opening: no words" catches opening 'o.c: no opening' vmm/core/o.c
+
+put vmm/core/t.c 'int x; '
+check "text: a blank at the end" catches text 't.c:3:' vmm/core/t.c
+put vmm/core/t.c 'int x;' ''
+check "text: an empty line at the end" catches text 't.c: an empty' vmm/core/t.c
+put vmm/core/t.c && printf 'int x;' >>"$tree/vmm/core/t.c"
+check "text: no newline at the end" catches text 't.c: no newline' vmm/core/t.c
+put vmm/core/t.c '/* TO''DO: more */'
+check "text: a mark of unfinished work" catches text 't.c:3:' vmm/core/t.c
+put vmm/core/t.c "$(printf 'int x;\r')"
+check "text: a carriage return" catches text 't.c' vmm/core/t.c
+
+many=$(yes 'int x;' | head -n 600)
+put vmm/core/s.c "$many"
+check "sizes: a long file" catches sizes 's.c: 602 lines' vmm/core/s.c
+many=$(yes '	x();' | head -n 101)
+put vmm/core/s.c 'int f(void)' '{' "$many" '}'
+check "sizes: a long function" \
+	catches sizes 's.c:4: 101 lines, at most 100: int f' vmm/core/s.c
+put vmm/core/s.c "/* $(printf '%078d' 0) */"
+check "sizes: a wide line" catches sizes 's.c:3: wider' vmm/core/s.c
+
+# shellcheck disable=SC2016 # for the script
+script tests/bad 'set -eu' 'rm -rf $1/*' 'x=$(cd /'
+check "shell: what shellcheck says" catches shell 'tests/bad' tests/bad
+script tests/bad 'echo x'
+check "shell: no set -u" catches shell 'tests/bad: no set -u' tests/bad
+script tests/bad 'set -eu' && chmod -x "$tree/tests/bad"
+check "shell: not executable" catches shell 'bad: has #! but' tests/bad
+
+done_testing
