@@ -45,6 +45,27 @@ _Static_assert(offsetof(struct cpuid_list, entry) ==
 		       sizeof(struct kvm_cpuid2),
 	       "cpuid_list is a kvm_cpuid2");
 
+/*
+ * XCR0 as the kernel will set it. Hardware starts with x87 alone and leaves
+ * the rest to XSETBV, but QEMU's emulation of SVM (the lab) runs that without
+ * an exit, so KVM never hears of it and puts the old value back at each entry
+ * and AVX is gone. On real hardware this changes nothing.
+ */
+static int set_xcr0(int vcpu_fd, uint64_t xcr0, struct err *e)
+{
+	struct kvm_xcrs x = {
+		.nr_xcrs = 1,
+		.xcrs[0] = { .xcr = 0, .value = xcr0 },
+	};
+
+	if (xcr0 <= 1)
+		return 0;
+	if (ioctl(vcpu_fd, KVM_SET_XCRS, &x) < 0)
+		return err_sys(e, "KVM_SET_XCRS to 0x%llx",
+			       (unsigned long long)xcr0);
+	return 0;
+}
+
 static int set_cpuid(int kvm_fd, int vcpu_fd, unsigned index,
 		     unsigned nr_cpus, struct err *e)
 {
@@ -56,7 +77,7 @@ static int set_cpuid(int kvm_fd, int vcpu_fd, unsigned index,
 	if (ioctl(vcpu_fd, KVM_SET_CPUID2, &l) < 0)
 		return err_sys(e, "KVM_SET_CPUID2 with %u entries",
 			       l.nent);
-	return 0;
+	return set_xcr0(vcpu_fd, cpuid_xcr0(&l), e);
 }
 
 /* Write all; after the one that KVM refuses, go on if that one may fail. */

@@ -123,13 +123,24 @@ static uint32_t *reg_of(struct kvm_cpuid_entry2 *c, enum reg r)
 	}
 }
 
+/* Index of an entry, or nent when there is none. */
+static unsigned find_at(const struct cpuid_list *l, uint32_t leaf,
+			uint32_t sub)
+{
+	unsigned i = 0;
+
+	while (i < l->nent && (l->entry[i].function != leaf ||
+			       l->entry[i].index != sub))
+		i++;
+	return i;
+}
+
 static struct kvm_cpuid_entry2 *find(struct cpuid_list *l, uint32_t leaf,
 				     uint32_t sub)
 {
-	for (unsigned i = 0; i < l->nent; i++)
-		if (l->entry[i].function == leaf && l->entry[i].index == sub)
-			return &l->entry[i];
-	return NULL;
+	unsigned i = find_at(l, leaf, sub);
+
+	return i < l->nent ? &l->entry[i] : NULL;
 }
 
 static void apply_edits(struct kvm_cpuid_entry2 *c)
@@ -293,4 +304,11 @@ void cpuid_edit(struct cpuid_list *l, unsigned index, unsigned nr_cpus)
 	}
 	edit_xsave(l);
 	add_topology(l, index, nr_cpus);
+}
+
+uint64_t cpuid_xcr0(const struct cpuid_list *l)
+{
+	unsigned i = find_at(l, LEAF_XSAVE, 0);
+
+	return i < l->nent ? l->entry[i].eax : 0;
 }

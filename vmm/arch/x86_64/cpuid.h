@@ -32,4 +32,7 @@ struct cpuid_list {
  */
 void cpuid_edit(struct cpuid_list *l, unsigned index, unsigned nr_cpus);
 
+/* Register state that an edited list offers; 0 without XSAVE. */
+uint64_t cpuid_xcr0(const struct cpuid_list *l);
+
 #endif
