@@ -328,7 +328,8 @@ static void ask_kernel(struct survey *s, const char *path)
 	if (!path)
 		path = found = paths_find("vmlinux", "kernel", &e);
 	if (!path) {
-		say(q, ANSWER_NO, "%s", e.msg);
+		say(q, ANSWER_NO, "there is no 'vmlinux' where husk looks");
+		hint(q, "%.300s", e.msg);
 		return;
 	}
 	fd = open_file(q, path, "kernel", &st);
@@ -358,7 +359,8 @@ static void ask_image(struct survey *s, const char *path)
 	if (!path)
 		path = found = paths_find("base.ext4", "image", &e);
 	if (!path) {
-		say(q, ANSWER_NO, "%s", e.msg);
+		say(q, ANSWER_NO, "there is no 'base.ext4' where husk looks");
+		hint(q, "%.300s", e.msg);
 		return;
 	}
 	fd = open_file(q, path, "image", &st);
