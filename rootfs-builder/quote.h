@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names for people. A name from an archive or an image may hold any byte but
+ * 0: printed raw, a newline would break the one-line promise of an error and
+ * an escape sequence would reach the terminal.
+ */
+#ifndef HUSK_ROOTFS_QUOTE_H
+#define HUSK_ROOTFS_QUOTE_H
+
+struct quoted {
+	char s[260];
+};
+
+/*
+ * name with control bytes, 0x7f and backslashes as \ooo; bytes >= 0x80 stay
+ * (UTF-8). What does not fit is cut and ends in "...". Returned by value, so
+ * that quote_name(x).s can stand in an argument list.
+ */
+struct quoted quote_name(const char *name);
+
+/* The same escape for one byte: writes 1 or 4 characters, returns how many. */
+unsigned int quote_byte(unsigned char c, char out[4]);
+
+#endif

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# Defines the products build/husk-image and build/base.ext4. What a rebuild of
+# the image needs is decided by rootfs-builder/base/build itself (a hash of its
+# inputs); make only calls it when one of the files is newer or a setting
+# changed.
+
+IMAGE_SRC  := $(sort $(wildcard rootfs-builder/*.c))
+IMAGE_OBJ  := $(patsubst %,$(BUILD)/obj/%.o,$(basename $(LIB_SRC) $(IMAGE_SRC)))
+IMAGE_LIBS := -lext2fs -le2p -lcom_err -lz
+
+# As for husk's: see vmm/rules.mk.
+$(foreach d,obj san,$(BUILD)/$(d)/rootfs-builder/version.o): \
+	$(BUILD)/.flags-version
+
+$(BUILD)/husk-image: $(IMAGE_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(PLAIN_CFLAGS) $(PLAIN_LDFLAGS) -o $@.dbg $(IMAGE_OBJ) \
+		$(IMAGE_LIBS)
+	$(Q)strip -o $@ $@.dbg
