@@ -24,7 +24,7 @@
 #define FD_MIN	    3
 #define FD_MAX	    1048575	     /* Linux's own default bound, fs.nr_open */
 #define PIDS_MAX    4194304	     /* PID_MAX_LIMIT of Linux */
-#define ID_MAX	    (UINT32_MAX - 1) /* (uid_t)-1 means "leave it" */
+#define ID_MAX	    (UINT32_MAX - 2) /* then: guest-init's own, and "none" */
 #define HOST_MAX    64
 #define WORKDIR_MAX 4096
 
