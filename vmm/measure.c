@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * pagemap tells page by page what is present (bit 63) and what is a file's
- * page rather than our own copy (bit 61); both bits are there for an ordinary
- * user. Rejected: mincore, which counts the page cache.
+ * pagemap tells page by page what is present (bit 63) and what nobody else
+ * has mapped (bit 56), which is how smaps defines private; both bits are
+ * there for an ordinary user. Rejected: mincore, which counts the page cache.
  */
 #include "measure.h"
 
@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAGEMAP_PRESENT (1ull << 63)
-#define PAGEMAP_FILE	(1ull << 61)
-#define CHUNK		512u
+#define PAGEMAP_PRESENT	  (1ull << 63)
+#define PAGEMAP_EXCLUSIVE (1ull << 56)
+#define CHUNK		  512u
 
 struct pages {
 	uint64_t present, own;
@@ -28,7 +28,7 @@ static void count_chunk(const uint64_t *entry, size_t n, struct pages *sum)
 		if (!(entry[i] & PAGEMAP_PRESENT))
 			continue;
 		sum->present++;
-		sum->own += !(entry[i] & PAGEMAP_FILE);
+		sum->own += !!(entry[i] & PAGEMAP_EXCLUSIVE);
 	}
 }
 

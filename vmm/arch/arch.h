@@ -48,6 +48,12 @@ struct arch_entry {
 /* Where RAM may lie and where devices are. */
 extern const gpa_t arch_hole_start, arch_hole_end, arch_ioapic_base;
 gpa_t arch_device_base(unsigned index);
+
+/*
+ * The range around the kernel image, of which a boot touches every few pages:
+ * small pages there. Elsewhere it uses memory in runs: huge pages save exits.
+ */
+extern const gpa_t arch_sparse_start, arch_sparse_end;
 #define ARCH_VIRTIO_LEN 0x1000u
 
 /*

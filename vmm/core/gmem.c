@@ -102,6 +102,17 @@ int gmem_write(const struct gmem *m, gpa_t gpa, const void *src, uint64_t len)
 	return 0;
 }
 
+void gmem_set_huge(const struct gmem *m, gpa_t start, gpa_t end, bool huge)
+{
+	const struct gmem_region *r = &m->region[0];
+
+	if (end > r->len)
+		end = r->len;
+	if (start < end)
+		madvise(r->hva + start, end - start,
+			huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 uint64_t gmem_size(const struct gmem *m)
 {
 	uint64_t sum = 0;

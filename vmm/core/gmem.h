@@ -57,6 +57,12 @@ void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len);
 int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len);
 int gmem_write(const struct gmem *m, gpa_t gpa, const void *src, uint64_t len);
 
+/*
+ * Back the low RAM in [start, end) with huge pages or with small ones; a hint.
+ * Before the range is touched.
+ */
+void gmem_set_huge(const struct gmem *m, gpa_t start, gpa_t end, bool huge);
+
 /* Bytes of RAM in all. */
 uint64_t gmem_size(const struct gmem *m);
 

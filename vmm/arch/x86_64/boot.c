@@ -23,6 +23,8 @@ typedef unsigned long long ull;
 
 const gpa_t arch_hole_start = LAYOUT_HOLE;
 const gpa_t arch_ioapic_base = LAYOUT_IOAPIC;
+const gpa_t arch_sparse_start = LAYOUT_SPARSE;
+const gpa_t arch_sparse_end = LAYOUT_SPARSE_END;
 const gpa_t arch_hole_end = LAYOUT_HOLE_END;
 
 /*

@@ -33,6 +33,10 @@
 #define LAYOUT_BASE_END	0xa0000u  /* VGA and ROM area: not RAM to the guest */
 #define LAYOUT_HIGH	0x100000u /* 1 MiB: kernel and everything else */
 
+/* Where the kernel image lies; see arch_sparse_start in arch.h. */
+#define LAYOUT_SPARSE	  0x400000u  /* 4 MiB */
+#define LAYOUT_SPARSE_END 0x2000000u /* 32 MiB */
+
 /* No RAM from here to 4 GiB; devices live in it. */
 #define LAYOUT_HOLE	0xc0000000ull
 #define LAYOUT_HOLE_END	0x100000000ull
