@@ -8,6 +8,7 @@
 set -eu
 
 cat >main.c
+echo "gcc $(gcc -dumpfullversion) takes $(wc -l <main.c) lines" >&3
 gcc -O2 -Wall -Wextra -o main main.c 2>&3
-echo "compiled by $(gcc -dumpfullversion), $(wc -c <main) bytes" >&3
+echo "compiled to $(wc -c <main) bytes" >&3
 exec ./main <main.c

@@ -28,8 +28,9 @@ echo "user:       $(id -u):$(id -g)"
 echo "host name:  $(uname -n)"
 echo "work dir:   $(pwd), with $(find . -mindepth 1 | wc -l) files"
 echo "interfaces: $(sed -n 's/^ *\([^:]*\):.*/\1/p' /proc/net/dev | xargs)"
-echo "open files: $(find /proc/$$/fd -mindepth 1 -printf '%f\n' |
-	awk '$1 < 10' | sort -n | xargs)"
+printf 'open files: '
+find /proc/$$/fd -mindepth 1 -printf '%f ' | tr -d '\n'
+echo
 echo "memory:     $(awk '/MemTotal/ {print int($2 / 1024) " MiB"}' /proc/meminfo)"
 echo "/tmp:       $(df -k /tmp | awk 'NR == 2 {print $2 " KiB, " $3 " used"}')"
 
