@@ -71,6 +71,16 @@ static bool is_signal_verdict(enum verdict v)
 	       v == VERDICT_OOM || v == VERDICT_CPU_TIME;
 }
 
+/* A number, or null when it is the one that stands for "none". */
+static void put_unless(struct json *j, const char *key, uint64_t value,
+		       uint64_t none)
+{
+	if (value == none)
+		json_null(j, key);
+	else
+		json_uint(j, key, value);
+}
+
 /* "SIGKILL", "ENOENT" or null: which of them the code is, the verdict says. */
 static void put_code_name(struct json *j, const struct outcome *o)
 {
@@ -130,20 +140,13 @@ static void put_file(struct json *j, const char *key, const char *path,
 {
 	json_begin(j, key, '{');
 	json_string(j, "path", path, PATH_TEXT_MAX);
-	json_uint(j, "size", size);
-	json_int(j, "mtime", mtime);
+	put_unless(j, "size", size, 0);
+	if (size)
+		json_int(j, "mtime", mtime);
+	else
+		json_null(j, "mtime"); /* it was not even opened */
 	json_string(j, mark_key, mark[0] ? mark : NULL, WORD_TEXT_MAX);
 	json_end(j, '}');
-}
-
-/* A limit, or null where the option was not given. */
-static void put_limit(struct json *j, const char *key, uint64_t value,
-		      uint64_t none)
-{
-	if (value == none)
-		json_null(j, key);
-	else
-		json_uint(j, key, value);
 }
 
 static void put_options(struct json *j, const struct config *c)
@@ -151,14 +154,14 @@ static void put_options(struct json *j, const struct config *c)
 	json_begin(j, "options", '{');
 	json_uint(j, "memory", c->memory);
 	json_uint(j, "cpus", c->cpus);
-	put_limit(j, "timeout_ns", c->timeout_ns, 0);
+	put_unless(j, "timeout_ns", c->timeout_ns, 0);
 	json_string(j, "timeout_from",
 		    c->timeout_from == TIMEOUT_FROM_STDIN ? "stdin" : "start",
 		    WORD_TEXT_MAX);
-	put_limit(j, "cpu_time_ns", c->cpu_time_ns, 0);
+	put_unless(j, "cpu_time_ns", c->cpu_time_ns, 0);
 	json_uint(j, "pids", c->pids_max);
-	put_limit(j, "tmp_size", c->tmp_size, 0);
-	put_limit(j, "output_limit", c->output_limit, UINT64_MAX);
+	put_unless(j, "tmp_size", c->tmp_size, 0);
+	put_unless(j, "output_limit", c->output_limit, UINT64_MAX);
 	json_string(j, "on_output_limit",
 		    c->on_output_limit == OUTPUT_KILL ? "kill" : "truncate",
 		    WORD_TEXT_MAX);
@@ -178,13 +181,16 @@ static void put_end(struct json *j, const struct outcome *o)
 		    REASON_MAX);
 }
 
+/* What the guest measured, if it came to telling us: no job takes 0 ns. */
 static void put_usage(struct json *j, const struct outcome *o)
 {
-	json_uint(j, "wall_ns", o->wall_ns);
-	json_uint(j, "cpu_user_ns", o->cpu_user_ns);
-	json_uint(j, "cpu_system_ns", o->cpu_sys_ns);
-	json_uint(j, "memory_peak", o->mem_peak);
-	json_uint(j, "pids_peak", o->pids_peak);
+	uint64_t none = o->wall_ns ? UINT64_MAX : 0;
+
+	put_unless(j, "wall_ns", o->wall_ns, 0);
+	put_unless(j, "cpu_user_ns", o->cpu_user_ns, none);
+	put_unless(j, "cpu_system_ns", o->cpu_sys_ns, none);
+	put_unless(j, "memory_peak", o->mem_peak, 0);
+	put_unless(j, "pids_peak", o->pids_peak, 0);
 }
 
 size_t status_format(char *buf, size_t size, const struct config *c,
@@ -200,8 +206,8 @@ size_t status_format(char *buf, size_t size, const struct config *c,
 	put_streams(&j, o);
 	put_timeline(&j, o);
 	put_exits(&j, o);
-	json_uint(&j, "guest_pages", o->guest_pages);
-	json_uint(&j, "private_bytes", o->private_bytes);
+	put_unless(&j, "guest_pages", o->guest_pages, 0);
+	put_unless(&j, "private_bytes", o->private_bytes, 0);
 	put_file(&j, "kernel", id->kernel, id->kernel_size, id->kernel_mtime,
 		 "salt", id->kernel_salt);
 	put_file(&j, "image", id->image, id->image_size, id->image_mtime,
