@@ -60,8 +60,8 @@ static bool is_readable_file(const char *path)
 	return !stat(path, &st) && !S_ISDIR(st.st_mode) && !access(path, R_OK);
 }
 
-static void refuse(const struct folders *f, const char *name,
-		   const char *option, struct err *e)
+static int refuse(const struct folders *f, const char *name, const char *option,
+		  struct err *e)
 {
 	char where[300];
 	struct text t;
@@ -70,7 +70,18 @@ static void refuse(const struct folders *f, const char *name,
 	for (unsigned i = 0; i < f->nr; i++)
 		text_printf(&t, "%s'%.80s'", i ? ", " : "", f->path[i]);
 	err_set(e, ENOENT, "find '%s': not in %s", name, where);
-	err_hint(e, "run 'make', or say where it is with --%s=FILE", option);
+	return err_hint(e, "run 'make', or say where it is with --%s=FILE",
+			option);
+}
+
+int paths_refuse(const char *name, const char *option, struct err *e)
+{
+	auto_free struct folders *f = malloc(sizeof(*f));
+
+	if (!f)
+		return err_set(e, ENOMEM, "find '%s': out of memory", name);
+	list_folders(f);
+	return refuse(f, name, option, e);
 }
 
 char *paths_find(const char *name, const char *option, struct err *e)

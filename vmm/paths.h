@@ -16,4 +16,7 @@
  */
 char *paths_find(const char *name, const char *option, struct err *e);
 
+/* That line alone, for who found nothing and goes on a little; -ENOENT. */
+int paths_refuse(const char *name, const char *option, struct err *e);
+
 #endif

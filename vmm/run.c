@@ -18,6 +18,7 @@
 #include "core/loop.h"
 #include "lib/cleanup.h"
 #include "measure.h"
+#include "paths.h"
 #include "vm.h"
 
 #include <errno.h>
@@ -557,6 +558,10 @@ static int set_up(struct run *run, struct err *e)
 		run->console_fd = open_output("console", c->console_file, e);
 		r = run->console_fd < 0 ? run->console_fd : 0;
 	}
+	if (!r && !c->kernel)
+		r = paths_refuse("vmlinux", "kernel", e);
+	if (!r && !c->image)
+		r = paths_refuse("base.ext4", "image", e);
 	if (!r)
 		r = check_memory(c, e);
 	if (!r)
