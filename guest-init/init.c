@@ -40,8 +40,9 @@
 struct init {
 	struct report report;
 	struct ports ports;
-	int cgroup;  /* the job's */
-	int sigchld; /* signalfd */
+	int initramfs; /* the root that init woke up in */
+	int cgroup;    /* the job's */
+	int sigchld;   /* signalfd */
 	struct job job;
 	uint8_t seed[sizeof(((struct husk_job *)0)->seed)];
 };
@@ -56,7 +57,7 @@ struct frame {
  * Take 0 to 3, whatever the kernel left open there: the job's streams get
  * these numbers, and the pipes for them must lie above.
  */
-static int reserve_descriptors(struct err *e)
+static int reserve_descriptors(struct init *in, struct err *e)
 {
 	int fd;
 
@@ -65,7 +66,7 @@ static int reserve_descriptors(struct err *e)
 	} while (fd >= 0 && fd < RUN_NR_STREAMS);
 	if (fd < 0)
 		return err_sys(e, "open '/'");
-	close(fd);
+	in->initramfs = fd;
 	return 0;
 }
 
@@ -111,7 +112,7 @@ static int boot(struct init *in, struct err *e)
 	auto_fd cgroup2 = -1;
 
 	umask(0);
-	if (reserve_descriptors(e))
+	if (reserve_descriptors(in, e))
 		return -e->code;
 	in->report.devtmpfs = mounts_devtmpfs(e);
 	if (in->report.devtmpfs < 0)
@@ -208,7 +209,7 @@ static int prepare(struct init *in, struct err *e)
 		return -e->code;
 	if (sethostname(job->hostname, strlen(job->hostname)))
 		return err_sys(e, "set the host name");
-	if (mounts_tmp(job->tmp_size, job->uid, job->gid, e))
+	if (mounts_tmp(in->initramfs, job->tmp_size, job->uid, job->gid, e))
 		return -e->code;
 	if (job->uid == 0 && mounts_guard_proc(e))
 		return -e->code;
@@ -246,6 +247,7 @@ int main(void)
 		"guest-init: runs only as PID 1 of a husk microVM\n";
 	struct init in = {
 		.report = { .devtmpfs = -1, .control = -1 },
+		.initramfs = -1,
 		.cgroup = -1,
 		.sigchld = -1,
 	};

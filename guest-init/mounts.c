@@ -83,12 +83,18 @@ static int fs_mount(const char *type, const struct option *options,
 	return (int)fd;
 }
 
-static int attach(int mount, const char *path, struct err *e)
+/* dir counts when path is relative. */
+static int attach_at(int mount, int dir, const char *path, struct err *e)
 {
-	if (syscall(SYS_move_mount, mount, "", AT_FDCWD, path,
+	if (syscall(SYS_move_mount, mount, "", dir, path,
 		    MOVE_MOUNT_F_EMPTY_PATH))
 		return err_sys(e, "mount on '%s'", path);
 	return 0;
+}
+
+static int attach(int mount, const char *path, struct err *e)
+{
+	return attach_at(mount, AT_FDCWD, path, e);
 }
 
 static int mount_on(const char *type, const struct option *options,
@@ -145,6 +151,8 @@ static int mount_image(int devtmpfs, struct err *e)
 	};
 	struct stat st;
 
+	int fd;
+
 	if (fstatat(devtmpfs, MOUNTS_DISK, &st, 0))
 		return err_set(e, ENODEV,
 			       "the machine has no disk '/dev/" MOUNTS_DISK
@@ -152,7 +160,13 @@ static int mount_image(int devtmpfs, struct err *e)
 	if (mknod("/" MOUNTS_DISK, S_IFBLK | 0600, st.st_rdev) &&
 	    errno != EEXIST)
 		return err_sys(e, "make the node '/" MOUNTS_DISK "'");
-	return fs_mount("ext4", options, SAFE | MOUNT_ATTR_RDONLY, e);
+	fd = fs_mount("ext4", options, SAFE | MOUNT_ATTR_RDONLY, e);
+	if (fd >= 0)
+		return fd;
+	err_prefix(e, "the image: ");
+	if (e->code == EINVAL)
+		err_hint(e, "is it an ext4 file system?");
+	return -e->code;
 }
 
 /* Directories of the image that something is mounted on. */
@@ -279,7 +293,7 @@ int mounts_root(int devtmpfs, int sysfs, struct err *e)
 	int missing;
 
 	if (image < 0)
-		return err_prefix(e, "the image: ");
+		return image;
 	missing = make_skeleton(image, e);
 	if (missing < 0)
 		return missing;
@@ -303,9 +317,8 @@ struct place {
 	bool jobs_own;
 };
 
-/* The tmpfs itself is attached on the last one's path and then covered. */
 static const struct place tmp_places[] = {
-	{ "run", "/run", 0755, false },
+	{ "run", "/run", 0755, true },
 	{ "shm", "/dev/shm", 01777, false },
 	{ "work", "/work", 0755, true },
 	{ "tmp", "/tmp", 01777, false },
@@ -328,7 +341,8 @@ static int add_place(int tmpfs, const struct place *p, uid_t uid, gid_t gid,
 	return attach(mount, p->path, e);
 }
 
-int mounts_tmp(uint64_t size, uid_t uid, gid_t gid, struct err *e)
+int mounts_tmp(int initramfs, uint64_t size, uid_t uid, gid_t gid,
+	       struct err *e)
 {
 	char bytes[24];
 	const struct option options[] = {
@@ -342,8 +356,10 @@ int mounts_tmp(uint64_t size, uid_t uid, gid_t gid, struct err *e)
 	tmpfs = fs_mount("tmpfs", options, SAFE, e);
 	if (tmpfs < 0)
 		return tmpfs;
-	/* Only what is attached can be cloned. */
-	if (attach(tmpfs, tmp_places[NR_TMP_PLACES - 1].path, e))
+	/* Only what is attached somewhere can be cloned. */
+	if (mkdirat(initramfs, "tmpfs", 0700) && errno != EEXIST)
+		return err_sys(e, "make 'tmpfs' in the initramfs");
+	if (attach_at(tmpfs, initramfs, "tmpfs", e))
 		return -e->code;
 	for (size_t i = 0; i < NR_TMP_PLACES; i++)
 		if (add_place(tmpfs, &tmp_places[i], uid, gid, e))

@@ -20,10 +20,9 @@
 
 #include "lib/cleanup.h"
 
-#define MEM_MAJOR	 1
-#define KMSG_MINOR	 11
-#define HOST_ANSWERS_MS	 1000
-#define HOST_STOPS_MS	 2000
+#define MEM_MAJOR	1
+#define KMSG_MINOR	11
+#define HOST_ANSWERS_MS 1000
 
 static int send_frame(const struct report *r, enum husk_frame_type type,
 		      const void *a, size_t a_len, const void *b, size_t b_len,
@@ -141,11 +140,13 @@ _Noreturn void report_power_off(const struct report *r)
 	struct pollfd p = { .fd = r->control };
 
 	/*
-	 * The host stops the machine on END. Waiting costs nothing, while
-	 * the kernel's way down (stopping CPUs, masking interrupts pin by
-	 * pin) costs the host exits. There is nothing to sync: no file
-	 * system here can be written to but tmpfs.
+	 * The kernel's way down resets the virtio devices (6.12), and with
+	 * them goes what a slow reader has not let the host take yet. Only
+	 * the host knows when that is done; it then stops the machine, or
+	 * hangs up. To wait for it costs nothing. There is nothing to sync:
+	 * no file system here can be written to but tmpfs.
 	 */
-	poll(&p, 1, HOST_STOPS_MS);
+	while (poll(&p, 1, -1) < 0)
+		; /* no event was asked for: what comes is the hang-up */
 	report_reset();
 }

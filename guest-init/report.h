@@ -34,8 +34,8 @@ void report_emergency(const struct report *r, const char *text);
 _Noreturn void report_failure(const struct report *r, const struct err *e);
 
 /*
- * After END: give the host a moment to stop the machine by itself, then
- * reset it.
+ * After END: wait until the host stops the machine, or closes the control
+ * port and has it reset.
  */
 _Noreturn void report_power_off(const struct report *r);
 
