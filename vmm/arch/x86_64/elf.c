@@ -234,7 +234,7 @@ static void scan_notes(struct elf_image *img, const uint8_t *buf, uint32_t len,
 	}
 }
 
-/* Step 17: a note segment, as far as it is in the file. */
+/* Step 17: a note segment lies inside the file; only its start is read. */
 static int read_notes(int fd, struct elf_image *img, const Elf64_Phdr *p,
 		      uint64_t size, struct err *e)
 {
@@ -242,7 +242,7 @@ static int read_notes(int fd, struct elf_image *img, const Elf64_Phdr *p,
 	uint8_t buf[NOTES_MAX];
 	int r;
 
-	if (len > size || p->p_offset > size - len)
+	if (p->p_filesz > size || p->p_offset > size - p->p_filesz)
 		return err_set(e, ENOEXEC,
 			       "notes of %llu bytes from byte %llu on, the "
 			       "file has %llu (truncated?)",
