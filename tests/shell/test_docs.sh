@@ -65,7 +65,7 @@ notices() { # SED-SCRIPT
 	sed "$1" docs/husk.1 >"$tmp/mutant.1"
 	! same_options "$build/husk" "$tmp/mutant.1"
 }
-check "an option missing in the page is noticed" notices 's/Fl Fl memory/memory/'
+check "an option missing in the page is noticed" notices 's/Fl Fl workdir/workdir/'
 check "an option too many in the page is noticed" notices 's/Fl Fl memory/& Fl Fl memo/'
 
 ### husk(1) and the status object
