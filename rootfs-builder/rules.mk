@@ -17,3 +17,23 @@ $(BUILD)/husk-image: $(IMAGE_OBJ)
 	$(Q)$(CC) $(PLAIN_CFLAGS) $(PLAIN_LDFLAGS) -o $@.dbg $(IMAGE_OBJ) \
 		$(IMAGE_LIBS)
 	$(Q)strip -o $@ $@.dbg
+
+DISTRO		?=
+SUITE		?=
+MIRROR		?=
+PACKAGES_EXTRA	?=
+base_STAMP	:= $(DISTRO) $(SUITE) $(MIRROR) $(PACKAGES_EXTRA)
+# husk-image's sources, not itself: each commit links it anew.
+BASE_INPUTS	:= $(wildcard rootfs-builder/base/*) \
+		   $(filter-out %/version.c,$(IMAGE_SRC)) $(LIB_SRC) \
+		   $(wildcard rootfs-builder/*.h vmm/lib/*.h)
+
+$(BUILD)/base.ext4: $(BASE_INPUTS) $(BUILD)/.flags-base | $(BUILD)/husk-image
+	$(call say,IMAGE,$@)
+	$(Q)BUILD='$(BUILD)' DISTRO='$(DISTRO)' SUITE='$(SUITE)' \
+		MIRROR='$(MIRROR)' PACKAGES_EXTRA='$(PACKAGES_EXTRA)' \
+		tools/step image 120 $(BUILD)/log/image.log -- \
+		rootfs-builder/base/build $@
+
+.PHONY: image
+image: $(BUILD)/base.ext4 ## build the base image (DISTRO=, SUITE=, ...)
