@@ -3,8 +3,8 @@
  * See console.h. Queue numbers follow 5.3.2: port 0 has 0 and 1, control 2
  * and 3, port n from there 2n + 2 and 2n + 3; even ones receive.
  *
- * Work per call is bounded by the length of a queue: another vCPU may refill
- * it while we empty it, and the thread that runs deadlines must come back.
+ * Work per call is bounded in bytes: another vCPU may refill a queue while we
+ * empty it, and the thread that runs deadlines must come back.
  */
 #include "devices/virtio/console.h"
 
@@ -21,6 +21,13 @@
 #define CTRL_RX	  2u
 #define CTRL_TX	  3u
 #define CTRL_SIZE 16u
+
+/*
+ * Bytes moved by one call, a request counting as a page at least. More than
+ * the protocol's longest message, so that a back end which the loop does not
+ * poll (the control port) is served to its end.
+ */
+#define PUMP_BUDGET (2u << 20)
 
 enum pending {
 	PENDING_ADD = 1,
@@ -50,12 +57,37 @@ static struct virtq *tx_queue(struct console *c, unsigned port)
 	return &c->queue[rx_index(port) + 1];
 }
 
+static size_t spend(size_t budget, size_t n)
+{
+	size_t cost = n < GMEM_PAGE ? GMEM_PAGE : n;
+
+	return cost < budget ? budget - cost : 0;
+}
+
+/*
+ * Take a buffer for data of ours. Kicks are off while there are some. When
+ * there are none they go on, and one that came before the driver could see
+ * that is found by the second look.
+ */
+static int pop_input(struct virtq *q, struct vreq *r)
+{
+	int ret = virtq_pop(q, r);
+
+	if (ret == 0) {
+		virtq_set_notify(q, true);
+		ret = virtq_pop(q, r);
+	}
+	if (ret > 0)
+		virtq_set_notify(q, false);
+	return ret;
+}
+
 /* One control message into one of the driver's buffers; 0: none there. */
 static int send_control(struct console *c, const void *msg, size_t len)
 {
 	struct virtq *q = &c->queue[CTRL_RX];
 	struct vreq r;
-	int ret = virtq_pop(q, &r);
+	int ret = pop_input(q, &r);
 
 	if (ret <= 0)
 		return ret;
@@ -112,8 +144,6 @@ static int flush_control(struct console *c)
 			*pending &= (uint8_t)~bit;
 		}
 	}
-	/* Only a shortage of buffers is worth a kick. */
-	virtq_set_notify(q, ret == 0);
 	vdev_notify_queue(&c->vdev, q);
 	return ret < 0 ? ret : 0;
 }
@@ -165,25 +195,22 @@ static int pump_tx(struct console *c, unsigned port)
 {
 	struct console_port *p = &c->port[port];
 	struct virtq *q = tx_queue(c, port);
-	unsigned budget = q->max;
-	int ret = 0;
+	size_t budget = PUMP_BUDGET;
+	struct vreq r;
+	int ret;
 
 	p->s.tx_blocked = false;
-	while (!p->s.tx_blocked) {
-		struct vreq r;
-
-		ret = virtq_pop(q, &r);
-		if (ret <= 0)
-			break;
+	while ((ret = virtq_pop(q, &r)) > 0) {
 		/* The driver may have changed the request meanwhile. */
 		if (r.len_out < p->s.tx_done)
 			return -EPROTO;
-		if (!budget-- || !take_request(p, &r)) {
+		if (!budget || !take_request(p, &r)) {
 			virtq_unpop(q);
 			p->s.tx_blocked = true;
 			break;
 		}
 		p->s.tx_done = 0;
+		budget = spend(budget, r.len_out);
 		ret = virtq_push(q, r.head, 0);
 		if (ret)
 			break;
@@ -196,41 +223,50 @@ static int pump_tx(struct console *c, unsigned port)
 	return 0;
 }
 
+/* Fill one buffer: bytes put there, 0 when there are none or none to fill. */
+static int give_request(struct console_port *p, struct virtq *q)
+{
+	struct vreq r;
+	int ret = pop_input(q, &r);
+	ssize_t n;
+
+	if (ret <= 0)
+		return ret;
+	/* Nothing to write to would look like the end of the file. */
+	if (!r.len_in)
+		return -EPROTO;
+	n = p->c.ops->give(p->c.be, r.iov + r.nr_out, r.nr_in);
+	if (n <= 0) {
+		virtq_unpop(q);
+		if (n == 0)
+			close_host_end(p);
+		return 0;
+	}
+	ret = virtq_push(q, r.head, (uint32_t)n);
+	return ret ? ret : (int)n;
+}
+
 /* Fill the guest's buffers from the back end. */
 static int pump_rx(struct console *c, unsigned port)
 {
 	struct console_port *p = &c->port[port];
 	struct virtq *q = rx_queue(c, port);
-	unsigned budget = q->max;
-	int ret = 0;
+	size_t budget = PUMP_BUDGET;
 
 	if (!p->c.ops->give)
 		return 0;
-	while (p->s.guest_open && p->s.host_open && budget--) {
-		struct vreq r;
-		ssize_t n;
+	while (p->s.guest_open && p->s.host_open && budget) {
+		int n = give_request(p, q);
 
-		ret = virtq_pop(q, &r);
-		if (ret < 0)
-			return ret;
-		virtq_set_notify(q, ret == 0);
-		if (ret == 0) {
-			/* Kicks were off: something may have come. */
-			if (virtq_has_work(q))
-				continue;
+		if (n < 0)
+			return n;
+		if (n == 0)
 			break;
-		}
-		n = p->c.ops->give(p->c.be, r.iov + r.nr_out, r.nr_in);
-		if (n <= 0) {
-			virtq_unpop(q);
-			if (n == 0)
-				close_host_end(p);
-			break;
-		}
-		ret = virtq_push(q, r.head, (uint32_t)n);
-		if (ret)
-			return ret;
+		budget = spend(budget, (size_t)n);
 	}
+	/* With buffers left the loop goes on; without, the driver must kick. */
+	if (!budget)
+		virtq_set_notify(q, true);
 	vdev_notify_queue(&c->vdev, q);
 	return 0;
 }
@@ -268,7 +304,8 @@ static int port_ready(struct console *c, unsigned port, bool ok)
 		p->s.host_open = true;
 		p->s.pending |= PENDING_OPEN;
 	}
-	return 0;
+	/* A driver may have opened its end before. */
+	return p->s.guest_open ? pump(c, port) : 0;
 }
 
 /* A message of the driver about a port, or about all of them. */

@@ -40,7 +40,7 @@ static void raise_isr(struct vdev *d, uint32_t bit)
 	irq_raise(&d->irq);
 }
 
-void vdev_notify_queue(struct vdev *d, const struct virtq *q)
+void vdev_notify_queue(struct vdev *d, struct virtq *q)
 {
 	if (vdev_is_live(d) && virtq_wants_irq(q))
 		raise_isr(d, VIRTIO_MMIO_INT_VRING);

@@ -58,8 +58,8 @@ void vdev_fini(struct vdev *d);
 /* Is the driver there and the device unbroken? */
 bool vdev_is_live(const struct vdev *d);
 
-/* Tell the driver that queue `q` has used buffers, if it wants to know. */
-void vdev_notify_queue(struct vdev *d, const struct virtq *q);
+/* Tell the driver of new used buffers in queue `q`, if it wants to know. */
+void vdev_notify_queue(struct vdev *d, struct virtq *q);
 
 /* The driver broke the rules: DEVICE_NEEDS_RESET (2.1.1), once. */
 void vdev_set_broken(struct vdev *d);

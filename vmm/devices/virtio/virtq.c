@@ -170,12 +170,13 @@ int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
 	return 0;
 }
 
-bool virtq_wants_irq(const struct virtq *q)
+bool virtq_wants_irq(struct virtq *q)
 {
 	uint16_t flags;
 
-	if (!q->s.ready)
+	if (!q->s.ready || q->s.asked == q->s.next_used)
 		return false;
+	q->s.asked = q->s.next_used;
 	/* Our idx must be visible before we look whether to interrupt. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	flags = __atomic_load_n(&avail_ring(q)->flags, __ATOMIC_RELAXED);

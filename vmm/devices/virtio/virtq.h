@@ -37,7 +37,7 @@
 #include <sys/uio.h>
 
 #define VIRTQ_MAX_SIZE	128u	   /* descriptors, of any queue of ours */
-#define VIRTQ_MAX_BYTES (1u << 26) /* in one chain */
+#define VIRTQ_MAX_BYTES (4u << 20) /* in one chain, each way */
 
 /* What a template must keep; no host address in it. */
 struct virtq_state {
@@ -45,6 +45,7 @@ struct virtq_state {
 	uint16_t size;		/* as the driver chose it, <= max */
 	uint16_t last_avail;	/* next entry of the available ring to take */
 	uint16_t next_used;	/* next entry of the used ring to fill */
+	uint16_t asked;		/* next_used when virtq_wants_irq was asked */
 	bool ready;
 	bool no_notify;		/* we asked the driver not to kick */
 };
@@ -86,8 +87,8 @@ int virtq_push(struct virtq *q, uint16_t head, uint32_t written);
 /* True when requests wait. -EPROTO conditions count as true: pop tells. */
 bool virtq_has_work(const struct virtq *q);
 
-/* Does the driver want an interrupt for what was pushed? */
-bool virtq_wants_irq(const struct virtq *q);
+/* Was anything pushed since the last call that the driver wants to know? */
+bool virtq_wants_irq(struct virtq *q);
 
 /*
  * Ask the driver to kick when it offers buffers, or not to. A hint; after
