@@ -3,17 +3,26 @@
  * A small but whole kernel file in memory, for the tests of the loader to
  * copy and break: three segments (one that can be mapped, one whose offset
  * and address disagree, one that starts and ends inside a page), a note with
- * husk's salt, and room for the texts a scan looks for.
+ * husk's salt, and room for the texts a scan looks for. And what all of them
+ * check of a refusal.
  */
 #ifndef HUSK_TESTS_UNIT_ELF_MAKE_H
 #define HUSK_TESTS_UNIT_ELF_MAKE_H
 
+#include "arch/x86_64/elf.h"
+#include "lib/cleanup.h"
+
 #include <elf.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #define MAKE_SIZE     0xc000u
 #define MAKE_NOTE_OFF 0x400u
@@ -113,6 +122,39 @@ static inline int make_fd(const void *p, size_t len)
 	if (fd >= 0)
 		close(fd);
 	return -1;
+}
+
+/* Unpack and read a kernel of these bytes. */
+static inline int read_bytes(const void *p, size_t len, struct elf_image *img,
+		      struct err *e)
+{
+	auto_fd fd = make_fd(p, len);
+	int unpacked, r;
+
+	assert_true(fd >= 0);
+	*e = (struct err){0};
+	r = elf_unpack(fd, &unpacked, e);
+	if (r)
+		return r;
+	r = elf_read(unpacked >= 0 ? unpacked : fd, img, e);
+	cleanup_fd(&unpacked);
+	return r;
+}
+
+/* One line, with these words, no full stop, and room to spare. */
+static inline void check_message(const char *name, const struct err *e,
+			  const char *const *words, unsigned nr)
+{
+	size_t len = strlen(e->msg);
+
+	if (!len || e->code <= 0 || strchr(e->msg, '\n') ||
+	    e->msg[len - 1] == '.' || len > 300)
+		fail_msg("%s: bad message (code %d): '%s'", name, e->code,
+			 e->msg);
+	for (unsigned i = 0; i < nr && words[i]; i++)
+		if (!strstr(e->msg, words[i]))
+			fail_msg("%s: no '%s' in '%s'", name, words[i],
+				 e->msg);
 }
 
 #endif
