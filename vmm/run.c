@@ -12,6 +12,7 @@
  */
 #include "run.h"
 
+#include "arch/probe.h"
 #include "backends/control.h"
 #include "backends/disk.h"
 #include "backends/stream.h"
@@ -504,6 +505,19 @@ static int check_memory(const struct config *c, struct err *e)
 	return 0;
 }
 
+/*
+ * There a guest kernel crawls for half a minute and then dies of an
+ * instruction that KVM cannot emulate; better to say so at once.
+ */
+static int check_kvm(struct err *e)
+{
+	if (!probe_is_software_kvm())
+		return 0;
+	err_set(e, ENOTSUP,
+		"use '/dev/kvm': software KVM (kvm_pvm) runs no Linux guest");
+	return err_hint(e, "use a host with VT-x or SVM; husk check says more");
+}
+
 /* Queues hold one page a buffer; those nobody reads are as short as can be. */
 #define QUEUE_DATA 64
 #define QUEUE_IDLE 2
@@ -572,6 +586,8 @@ static int set_up(struct run *run, struct err *e)
 		r = open_signals(run, e);
 	if (!r)
 		r = init_loop(run, e);
+	if (!r)
+		r = check_kvm(e);
 	if (!r)
 		r = init_vm(run, e);
 	return r;
