@@ -2,7 +2,6 @@
 # Defines build/lab/ready: what tests/lab/up needs apart from QEMU. The lab's
 # kernel is fetched once into build/cache/lab-kernel.
 
-ifndef LAB_DIR
 LAB_DIR	   := tests/lab
 LAB_CACHE  := $(BUILD)/cache/lab-kernel
 LAB_PROGS  := $(BUILD)/lab/bin/agent $(BUILD)/lab/bin/labd \
@@ -47,4 +46,3 @@ lab-up: $(BUILD)/lab/ready ## start the lab (a standard kvm-amd host, in QEMU)
 
 lab-down: ## end all labs
 	$(Q)BUILD='$(BUILD)' $(LAB_DIR)/down --all
-endif
