@@ -139,7 +139,9 @@ int mounts_cgroup(struct err *e)
 /*
  * The disk's file system. It is opened by a node in the initramfs since the
  * devtmpfs has no path. "noload": a read-only disk cannot replay a journal,
- * and not looking at it saves its reads and its thread.
+ * and not looking at it saves its reads and its thread. The other two leave
+ * out bookkeeping for writers: where metadata lies, and a cache to share
+ * attribute blocks.
  */
 static int mount_image(int devtmpfs, struct err *e)
 {
@@ -147,6 +149,8 @@ static int mount_image(int devtmpfs, struct err *e)
 		{ "source", "/" MOUNTS_DISK },
 		{ "ro", NULL },
 		{ "noload", NULL },
+		{ "noblock_validity", NULL },
+		{ "nombcache", NULL },
 		{ NULL, NULL },
 	};
 	struct stat st;
