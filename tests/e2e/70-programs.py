@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""Real programs, and the kernel features that they rely on."""
+
+import io
+import tarfile
+
+from lib import *
+
+
+def py(code, **kw):
+    r = husk("python3", "-c", code, **kw)
+    eq(r.rc, 0, "exit status (%r)" % r)
+    return r.out.decode()
+
+
+def test_gcc():
+    """gcc compiles C from stdin, the program uses all four streams"""
+    src = b"""
+#include <stdio.h>
+#include <immintrin.h>
+int main(void)
+{
+	FILE *result = fdopen(3, "w");
+	puts("out");
+	fputs("err\\n", stderr);
+	fprintf(result, "%d\\n", __builtin_cpu_supports("avx"));
+	return 42;
+}
+"""
+    r = husk("sh", "-c", "gcc -O2 -Wall -x c -o p - && exec ./p", stdin=src)
+    eq((r.rc, r.out, r.err), (42, b"out\n", b"err\n"))
+    check(r.result in (b"0\n", b"1\n") or int(r.result), "%r" % r)
+
+
+def test_gcc_error():
+    """gcc's complaint arrives and its status too"""
+    r = husk("sh", "-c", "gcc -x c - 2>&3", stdin=b"int main(void) { return x; }")
+    eq(r.rc, 1)
+    check(b"undeclared" in r.result, "%r" % r)
+
+
+def test_python_subprocess():
+    """python3: subprocess with pipes and a pipeline"""
+    eq(py("import subprocess as s\n"
+          "print(s.run('echo a b c | tr a-z A-Z',shell=True,capture_output=True,text=True).stdout,end='')\n"
+          "p=s.Popen(['cat'],stdin=-1,stdout=-1); print(p.communicate(b'x'*300000)[0]==b'x'*300000)"),
+       "A B C\nTrue\n")
+
+
+def test_python_threads():
+    """python3: threads, locks, queues, on several CPUs"""
+    eq(py("import threading,queue\n"
+          "q=queue.Queue(); out=[]\n"
+          "def w():\n"
+          "  while (x:=q.get()) is not None: out.append(x*x)\n"
+          "ts=[threading.Thread(target=w) for _ in range(8)]\n"
+          "[t.start() for t in ts]; [q.put(i) for i in range(1000)]; [q.put(None) for _ in ts]\n"
+          "[t.join() for t in ts]; print(sum(out))", options=["--cpus", "4"]), "332833500\n")
+
+
+def test_python_multiprocessing():
+    """python3: multiprocessing (POSIX semaphores, shared memory)"""
+    eq(py("import multiprocessing as m\n"
+          "from multiprocessing import shared_memory as sm\n"
+          "if __name__=='__main__':\n"
+          "  with m.Pool(3) as p: print(sum(p.map(abs,range(-100,0))))\n"
+          "  s=sm.SharedMemory(create=True,size=1<<20); s.buf[5]=7; t=sm.SharedMemory(s.name); print(t.buf[5])\n"
+          "  t.close(); s.close(); s.unlink()"), "5050\n7\n")
+
+
+def test_python_mmap():
+    """python3: mmap of a file and of anonymous memory, shared by fork"""
+    eq(py("import mmap,os\n"
+          "m=mmap.mmap(-1,4096)\n"
+          "if os.fork()==0: m[0]=65; os._exit(0)\n"
+          "os.wait(); print(m[0])\n"
+          "f=open('/work/f','w+b'); f.truncate(8192); a=mmap.mmap(f.fileno(),8192); a[8191]=66; a.flush(); a.close()\n"
+          "f.seek(8191); print(f.read())"), "65\nb'B'\n")
+
+
+def test_python_sockets():
+    """python3: UNIX sockets with descriptor passing, UDP, TCP with asyncio"""
+    eq(py("import socket,os,array,asyncio\n"
+          "a,b=socket.socketpair(); r,w=os.pipe()\n"
+          "socket.send_fds(a,[b'x'],[w]); _,fds,_,_=socket.recv_fds(b,1,1); os.write(fds[0],b'ok'); print(os.read(r,2).decode())\n"
+          "u=socket.socket(socket.AF_INET6,socket.SOCK_DGRAM); u.bind(('::1',0)); u.sendto(b'u',u.getsockname()); print(u.recv(1).decode())\n"
+          "async def h(r,w): w.write((await r.read(100)).upper()); w.close()\n"
+          "async def m():\n"
+          "  s=await asyncio.start_server(h,'127.0.0.1',0); r,w=await asyncio.open_connection(*s.sockets[0].getsockname())\n"
+          "  w.write(b'async'); w.write_eof(); print((await r.read()).decode())\n"
+          "asyncio.run(m())"), "ok\nu\nASYNC\n")
+
+
+def test_python_time():
+    """python3: clocks, timers, sleep; the wall clock is the host's"""
+    out = py("import time,signal,threading\n"
+             "print(time.time())\n"
+             "t=time.monotonic(); time.sleep(0.05); print(time.monotonic()-t>=0.05)\n"
+             "signal.signal(signal.SIGALRM,lambda *a: print('alarm'))\n"
+             "signal.setitimer(signal.ITIMER_REAL,0.02); signal.pause()\n"
+             "e=[]; x=threading.Timer(0.02,lambda: e.append(1)); x.start(); x.join(); print(e)").split("\n")
+    check(abs(float(out[0]) - time.time()) < 120, "wall clock %s" % out[0])
+    eq(out[1:], ["True", "alarm", "[1]", ""])
+
+
+def test_kernel_interfaces():
+    """epoll, inotify, eventfd, timerfd, signalfd, memfd, futex, pty, SysV IPC, queues"""
+    code = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/prctl.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/xattr.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <unistd.h>
+#define OK(c) do { if (!(c)) { printf("line %d: %s: %s\n", __LINE__, #c, strerror(errno)); bad = 1; } } while (0)
+int main(void)
+{
+	int bad = 0, fd, ep = epoll_create1(0), p[2];
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct itimerspec its = { .it_value.tv_nsec = 1000 };
+	uint64_t v = 3;
+	char buf[4096];
+	sigset_t set;
+
+	fd = eventfd(0, 0); OK(fd >= 0 && write(fd, &v, 8) == 8);
+	OK(!epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev) && epoll_wait(ep, &ev, 1, 0) == 1);
+	fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	OK(!timerfd_settime(fd, 0, &its, NULL) && read(fd, &v, 8) == 8);
+	sigemptyset(&set); sigaddset(&set, SIGUSR1); sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, 0); raise(SIGUSR1); OK(read(fd, buf, 4096) == 128);
+	fd = inotify_init1(0); OK(inotify_add_watch(fd, "/tmp", IN_CREATE) > 0);
+	close(open("/tmp/new", O_CREAT | O_WRONLY, 0600)); OK(read(fd, buf, 4096) > 0);
+	OK(!setxattr("/tmp/new", "user.k", "v", 1, 0));
+	fd = memfd_create("m", MFD_ALLOW_SEALING);
+	OK(fd >= 0 && !ftruncate(fd, 4096) && !fcntl(fd, F_ADD_SEALS, F_SEAL_GROW));
+	int word = 1;
+	OK(syscall(SYS_futex, &word, FUTEX_WAIT, 2, NULL) == -1 && errno == EAGAIN);
+	int m, s; OK(!openpty(&m, &s, NULL, NULL, NULL) && write(s, "x", 1) == 1 && read(m, buf, 1) == 1);
+	int id = shmget(IPC_PRIVATE, 4096, 0600); char *a = shmat(id, NULL, 0);
+	OK(id >= 0 && a != (void *)-1); *a = 1;
+	id = semget(IPC_PRIVATE, 1, 0600); OK(id >= 0);
+	id = msgget(IPC_PRIVATE, 0600); struct { long t; char c; } msg = { 1, 'x' };
+	OK(!msgsnd(id, &msg, 1, 0) && msgrcv(id, &msg, 1, 0, 0) == 1);
+	struct mq_attr at = { .mq_maxmsg = 4, .mq_msgsize = 16 };
+	mqd_t q = mq_open("/q", O_CREAT | O_RDWR, 0600, &at);
+	OK(q >= 0 && !mq_send(q, "hi", 2, 0) && mq_receive(q, buf, 16, NULL) == 2);
+	fd = shm_open("/s", O_CREAT | O_RDWR, 0600); OK(fd >= 0);
+	OK(!pipe2(p, O_DIRECT)); OK(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, p));
+	OK(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) && write(1, "done\n", 5) == 5);
+	syscall(SYS_exit, bad);
+}
+"""
+    r = husk("sh", "-c", "gcc -x c -o p - -lutil -lrt && ./p", stdin=code.encode())
+    eq((r.rc, r.out), (0, b"done\n"), "%r" % r)
+
+
+def test_overlay_cgroup_namespaces():
+    """the kernel has overlayfs, user namespaces and cgroup controllers"""
+    r = husk("sh", "-c", "grep -c overlay /proc/filesystems; unshare -Ur true && echo userns; cat /proc/self/cgroup")
+    eq(r.out.split(b"\n")[:2], [b"1", b"userns"], "%r" % r)
+
+
+def test_perl():
+    """perl: a filter with fork and regular expressions"""
+    r = husk("perl", "-ne", 'print scalar reverse($1), "\\n" if /(\\w+)$/', stdin=b"ab cd\nef ghi\n")
+    eq((r.rc, r.out), (0, b"dc\nihg\n"))
+
+
+def test_tar_tree():
+    """tar of a large tree in through stdin, changed, out through stdout"""
+    buf = io.BytesIO()
+    with tarfile.open(fileobj=buf, mode="w") as t:
+        for i in range(1500):
+            data = pattern(i * 7 % 9000, i)
+            info = tarfile.TarInfo("tree/d%02d/f%04d" % (i % 37, i))
+            info.size = len(data)
+            t.addfile(info, io.BytesIO(data))
+    r = husk("sh", "-c", "tar xf - && rm tree/d00/f0000 && tar cf - tree && tar cf - tree | sha256sum >&3",
+             stdin=buf.getvalue(), options=["--memory", "512M"])
+    eq(r.rc, 0, "%r" % r)
+    with tarfile.open(fileobj=io.BytesIO(r.out)) as t:
+        names = [m.name for m in t if m.isfile()]
+        eq(len(names), 1499)
+        check(t.extractfile("tree/d10/f1009").read() == pattern(1009 * 7 % 9000, 1009), "content")
+
+
+def test_shell_pipes():
+    """writing to /dev/stderr and /dev/stdout works as anywhere"""
+    r = husk("sh", "-c", "echo a >/dev/stdout; echo b >/dev/stderr; echo c > /dev/fd/3; cat /dev/stdin", stdin=b"in")
+    eq((r.out, r.err, r.result), (b"a\nin", b"b\n", b"c\n"))
+
+
+def test_any_image():
+    """an image without the usual folders works unmodified"""
+    d = tempfile.mkdtemp(prefix="husk-e2e-")
+    root = os.path.join(d, "root")
+    os.makedirs(root + "/bin")
+    for b in ("/bin/busybox",):
+        shutil.copy(b, root + "/bin/sh")
+    image = os.path.join(d, "image")
+    subprocess.run([os.path.join(ROOT, "build/husk-image"), "build", "--from", root, "-o", image],
+                   check=True, stdout=subprocess.DEVNULL)
+    r = husk("/bin/sh", "-c", "echo here; echo x > /tmp/f; echo /*; cd /work && echo ok", options=["--image", image])
+    shutil.rmtree(d)
+    eq((r.rc, r.out), (0, b"here\n/bin /dev /proc /run /sys /tmp /work\nok\n"), "%r" % r)
+
+
+main()
