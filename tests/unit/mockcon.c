@@ -201,7 +201,7 @@ static void on_message(struct mockcon *g, const uint8_t *msg, uint32_t len)
 		p->nr_closes += !m.value;
 		break;
 	default:
-		assert(!"a message the driver does not know");
+		assert(false && "a message the driver does not know");
 	}
 }
 
