@@ -35,12 +35,14 @@ static struct virtq *selected(const struct vdev *d)
 /* ... and only while its registers may be written. */
 static struct virtq *configurable(const struct vdev *d)
 {
+	const uint32_t window = VIRTIO_CONFIG_S_FEATURES_OK |
+				VIRTIO_CONFIG_S_DRIVER_OK |
+				VIRTIO_CONFIG_S_NEEDS_RESET;
 	struct virtq *q = selected(d);
 
 	if (!q || q->s.ready)
 		return NULL;
-	if (!(d->s.status & VIRTIO_CONFIG_S_FEATURES_OK) ||
-	    (d->s.status & VIRTIO_CONFIG_S_NEEDS_RESET))
+	if ((d->s.status & window) != VIRTIO_CONFIG_S_FEATURES_OK)
 		return NULL;
 	return q;
 }
@@ -75,6 +77,11 @@ static uint32_t read_register(const struct vdev *d, uint64_t off)
 		return d->s.status;
 	case VIRTIO_MMIO_CONFIG_GENERATION:
 		return d->s.config_generation;
+	case VIRTIO_MMIO_SHM_LEN_LOW:
+	case VIRTIO_MMIO_SHM_LEN_HIGH:
+	case VIRTIO_MMIO_SHM_BASE_LOW:
+	case VIRTIO_MMIO_SHM_BASE_HIGH:
+		return UINT32_MAX; /* no such region, whichever it is */
 	default:
 		return 0;
 	}
