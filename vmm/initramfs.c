@@ -22,7 +22,7 @@ static const struct {
 	const char *name;
 	unsigned mode;
 } entries[] = {
-	{ "dev", MODE_DIR },  { "proc", MODE_DIR }, { "sys", MODE_DIR },
+	{ "dev", MODE_DIR },  { "proc", MODE_DIR },  { "sys", MODE_DIR },
 	{ "root", MODE_DIR }, { "init", MODE_FILE }, { "TRAILER!!!", 0 },
 };
 
@@ -63,8 +63,9 @@ int initramfs_build(struct initramfs *i, struct err *e)
 	char *p;
 
 	for (n = 0; n < NR_ENTRIES; n++)
-		total += entry_size(entries[n].name,
-				    entries[n].mode == MODE_FILE ? init_len : 0);
+		total +=
+			entry_size(entries[n].name,
+				   entries[n].mode == MODE_FILE ? init_len : 0);
 	/* Zeroed: padding must not carry this process's memory. */
 	i->data = calloc(1, total);
 	if (!i->data)

@@ -20,8 +20,7 @@ const struct kvm_cap kvm_required[] = {
 	{ KVM_CAP_SPLIT_IRQCHIP, "KVM_CAP_SPLIT_IRQCHIP",
 	  "local APICs without PIC and PIT" },
 	{ KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI", "device interrupts" },
-	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT",
-	  "stopping a vCPU" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", "stopping a vCPU" },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, "KVM_CAP_TSC_DEADLINE_TIMER",
 	  "the guest's timer" },
 	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", "the guest's CPU features" },
@@ -102,9 +101,9 @@ static int add_memory(const struct kvm *k, const struct gmem *m, struct err *e)
 		};
 
 		if (ioctl(k->vm_fd, KVM_SET_USER_MEMORY_REGION, &slot))
-			return err_sys(e, "give %llu MiB of memory to the VM",
-				       (unsigned long long)(slot.memory_size >>
-							    20));
+			return err_sys(
+				e, "give %llu MiB of memory to the VM",
+				(unsigned long long)(slot.memory_size >> 20));
 	}
 	return 0;
 }

@@ -32,8 +32,7 @@ static void count_chunk(const uint64_t *entry, size_t n, struct pages *sum)
 	}
 }
 
-static void count_region(int fd, const struct gmem_region *r,
-			 struct pages *sum)
+static void count_region(int fd, const struct gmem_region *r, struct pages *sum)
 {
 	uint64_t left = r->len / GMEM_PAGE;
 	off_t off = (off_t)((uintptr_t)r->hva / GMEM_PAGE * sizeof(uint64_t));
@@ -77,7 +76,6 @@ void measure_memory(const struct gmem *m, uint64_t *guest_pages,
 	for (i = 0; fd >= 0 && i < m->nr; i++)
 		count_region(fd, &m->region[i], &sum);
 	*guest_pages = sum.present;
-	*private_bytes = total > sum.own * GMEM_PAGE ?
-				 total - sum.own * GMEM_PAGE :
-				 0;
+	*private_bytes =
+		total > sum.own * GMEM_PAGE ? total - sum.own * GMEM_PAGE : 0;
 }

@@ -29,9 +29,9 @@ enum { DEVICE_CONSOLE, DEVICE_DISK, NR_DEVICES };
  * prefixes stay, taking them out would touch every page of kernel text. The
  * log level comes first: the early console starts by printing what is there.
  */
-#define CMDLINE                                                             \
-	"%s rdinit=/init panic=-1 reboot=k tsc=reliable no_timer_check "    \
-	"random.trust_bootloader=on rcupdate.rcu_expedited=1 "              \
+#define CMDLINE                                                                \
+	"%s rdinit=/init panic=-1 reboot=k tsc=reliable no_timer_check "       \
+	"random.trust_bootloader=on rcupdate.rcu_expedited=1 "                 \
 	"noreplace-smp earlyprintk=serial,0x3f8,keep"
 #define LOG_QUIET   "quiet loglevel=1"
 #define LOG_VERBOSE "loglevel=7"
@@ -60,9 +60,9 @@ static int open_kernel(struct vm *vm, const char *path, struct err *e)
 	if (fstat(fd, &st))
 		return err_sys(e, "look at kernel '%s'", path);
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, EINVAL, "open kernel '%s': %s, not a file",
-			       path, S_ISDIR(st.st_mode) ? "a directory" :
-							   "a special file");
+		return err_set(
+			e, EINVAL, "open kernel '%s': %s, not a file", path,
+			S_ISDIR(st.st_mode) ? "a directory" : "a special file");
 	vm->kernel_size = (uint64_t)st.st_size;
 	vm->kernel_mtime = st.st_mtime;
 	return steal_fd(&fd);
@@ -127,9 +127,8 @@ static int wire_buses(struct vm *vm, struct err *e)
 		{ arch_device_base(DEVICE_CONSOLE), ARCH_VIRTIO_LEN,
 		  BUS_WIDTH_ANY, vcpu_tag(EXIT_KIND_VIRTIO), &vmmio_bus_ops,
 		  &vm->console.vdev },
-		{ arch_device_base(DEVICE_DISK), ARCH_VIRTIO_LEN,
-		  BUS_WIDTH_ANY, vcpu_tag(EXIT_KIND_VIRTIO), &vmmio_bus_ops,
-		  &vm->blk.vdev },
+		{ arch_device_base(DEVICE_DISK), ARCH_VIRTIO_LEN, BUS_WIDTH_ANY,
+		  vcpu_tag(EXIT_KIND_VIRTIO), &vmmio_bus_ops, &vm->blk.vdev },
 		{ arch_ioapic_base, IOAPIC_LEN, 4, vcpu_tag(EXIT_KIND_IOAPIC),
 		  &ioapic_bus_ops, &vm->ioapic },
 	};

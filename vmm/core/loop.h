@@ -39,7 +39,7 @@ struct loop_timer {
 struct loop {
 	int wake_fd;			/* owned, an eventfd */
 	atomic_bool woken;		/* a wake-up is on its way */
-	bool stop;			/* set by a callback, loop thread only */
+	bool stop;			/* set by callbacks only */
 	void (*step)(void *opaque);	/* before each sleep; may set stop */
 	void *opaque;
 	unsigned nr_watches, nr_timers;

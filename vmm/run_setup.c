@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Everything that a run opens, checks and wires, in the order in which a user
+ * would want to hear of it: where to report first, then the streams, then the
+ * files, then the host. Nothing that exists is changed before all of it holds.
+ */
+#include "run_internal.h"
+
+#include "arch/probe.h"
+#include "paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+/* Close every descriptor that is not one of the four the user named. */
+void run_close_inherited(const struct config *c)
+{
+	int a = c->result_fd > 2 ? c->result_fd : -1;
+	int b = c->status_fd > 2 ? c->status_fd : -1;
+	int low = a < b ? a : b, high = a < b ? b : a;
+	unsigned from = 3;
+
+	if (low > 2) {
+		if ((unsigned)low > from)
+			close_range(from, (unsigned)low - 1, 0);
+		from = (unsigned)low + 1;
+	}
+	if (high > 2 && (unsigned)high >= from) {
+		if ((unsigned)high > from)
+			close_range(from, (unsigned)high - 1, 0);
+		from = (unsigned)high + 1;
+	}
+	close_range(from, ~0u, 0);
+}
+
+/*
+ * A file for output: not truncated yet, so that a run that cannot start loses
+ * nothing of what was in it.
+ */
+static int open_output(const char *what, const char *path, struct err *e)
+{
+	int fd = open(path,
+		      O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		      0666);
+
+	if (fd < 0 && errno == ENXIO)
+		return err_set(e, ENXIO,
+			       "open %s '%s': nobody reads this FIFO (start "
+			       "the reader first)",
+			       what, path);
+	if (fd < 0)
+		return err_sys(e, "open %s '%s'", what, path);
+	return fd;
+}
+
+void run_truncate(int fd)
+{
+	struct stat st;
+
+	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	    ftruncate(fd, 0))
+		return;
+}
+
+static int check_fd(const char *what, int fd, struct err *e)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return err_sys(e, "use descriptor %d for the %s", fd, what);
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return err_set(e, EBADF,
+			       "use descriptor %d for the %s: open for reading "
+			       "only",
+			       fd, what);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
+static int open_status(struct run *run, struct err *e)
+{
+	const struct config *c = run->config;
+	int r = 0;
+
+	if (c->status_fd >= 0) {
+		r = check_fd("status", c->status_fd, e);
+		if (!r)
+			run->status_fd = c->status_fd;
+	} else if (c->status_file) {
+		r = open_output("status", c->status_file, e);
+		if (r >= 0)
+			run->status_fd = r;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int open_streams(struct run *run, struct err *e)
+{
+	static const char *const names[HUSK_NR_PORTS] = HUSK_PORT_NAMES;
+	const struct config *c = run->config;
+	int fd[STREAM_NR] = { 0, 1, 2, c->result_fd };
+	unsigned i;
+	int r;
+
+	if (c->result_file) {
+		run->result_fd = open_output("result", c->result_file, e);
+		if (run->result_fd < 0)
+			return run->result_fd;
+		fd[STREAM_RESULT] = run->result_fd;
+	}
+	for (i = 0; i < STREAM_NR; i++) {
+		struct stream *s = &run->stream[i];
+
+		s->limit = i == STREAM_STDIN ? UINT64_MAX : c->output_limit;
+		s->keep_open = i == STREAM_STDERR;
+		s->event = run_on_stream;
+		s->opaque = run;
+		r = stream_open(s, names[i], fd[i], i == STREAM_STDIN, e);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int open_signals(struct run *run, struct err *e)
+{
+	static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction old;
+	sigset_t set;
+	unsigned i;
+
+	sigemptyset(&set);
+	for (i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		/* What our parent has us ignore (nohup) stays ignored. */
+		if (sigaction(ending[i], NULL, &old) ||
+		    old.sa_handler != SIG_IGN)
+			sigaddset(&set, ending[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->signal_fd < 0)
+		return err_sys(e, "watch for signals");
+	return 0;
+}
+
+static int init_loop(struct run *run, struct err *e)
+{
+	struct loop_watch signals = { run->signal_fd, run_signal_wants,
+				      run_signal_ready, run };
+	unsigned i;
+	int r = loop_init(&run->loop, run_step, run, e);
+
+	if (r)
+		return r;
+	loop_add_watch(&run->loop, &signals);
+	for (i = 0; i < STREAM_NR; i++) {
+		struct loop_watch w = { run->stream[i].fd, run_port_wants,
+					run_port_ready, &run->port_watch[i] };
+
+		run->port_watch[i] = (struct port_watch){ run, i };
+		loop_add_watch(&run->loop, &w);
+	}
+	run->deadline = loop_add_timer(&run->loop, run_deadline_expired, run);
+	return 0;
+}
+
+static int init_control(struct run *run, struct err *e)
+{
+	const struct config *c = run->config;
+	struct husk_job job = {
+		.uid = c->uid,
+		.gid = c->gid,
+		.pids_max = c->pids_max,
+		.tmp_size = c->tmp_size ? c->tmp_size : c->memory / 2,
+		.cpu_time_ns = c->cpu_time_ns,
+	};
+	struct control_job strings = { c->hostname, c->workdir, c->argv, c->env,
+				       c->nr_env };
+
+	if (getrandom(job.seed, sizeof(job.seed), 0) != sizeof(job.seed))
+		return err_sys(e, "get random bytes for the job");
+	return control_init(&run->control, &job, &strings, run_on_control, run,
+			    e);
+}
+
+static int check_memory(const struct config *c, struct err *e)
+{
+	struct sysinfo si;
+	uint64_t total;
+
+	if (sysinfo(&si))
+		return err_sys(e, "ask for the host's memory");
+	total = (uint64_t)si.totalram * si.mem_unit;
+	if (c->memory > total)
+		return err_set(e, ENOMEM,
+			       "give the machine %llu MiB: the host has %llu "
+			       "MiB (give a smaller --memory)",
+			       (unsigned long long)(c->memory >> 20),
+			       (unsigned long long)(total >> 20));
+	return 0;
+}
+
+/*
+ * There a guest kernel crawls for half a minute and then dies of an
+ * instruction that KVM cannot emulate; better to say so at once.
+ */
+static int check_kvm(struct err *e)
+{
+	if (!probe_is_software_kvm())
+		return 0;
+	err_set(e, ENOTSUP,
+		"use '/dev/kvm': software KVM (kvm_pvm) runs no Linux guest");
+	return err_hint(e, "use a host with VT-x or SVM; husk check says more");
+}
+
+/* Queues hold one page a buffer; those nobody reads are as short as can be. */
+#define QUEUE_DATA 64
+#define QUEUE_IDLE 2
+
+static int init_vm(struct run *run, struct err *e)
+{
+	static const char *const names[HUSK_NR_PORTS] = HUSK_PORT_NAMES;
+	const struct config *c = run->config;
+	struct vm_args args = {
+		.memory = c->memory,
+		.cpus = c->cpus,
+		.kernel = c->kernel,
+		.disk = &run->disk,
+		.verbose_console = c->console_file != NULL,
+		.changed = run_on_changed,
+		.ended = run_on_vcpu_end,
+		.console_out = run_on_console,
+		.opaque = run,
+	};
+	unsigned i;
+
+	for (i = 0; i < HUSK_NR_PORTS; i++) {
+		struct console_port_config *p = &args.port[i];
+
+		*p = (struct console_port_config){ names[i], &stream_output_ops,
+						   &run->stream[i], QUEUE_IDLE,
+						   QUEUE_DATA };
+		if (i == HUSK_PORT_STDIN) {
+			p->ops = &stream_input_ops;
+			p->rx_size = QUEUE_DATA;
+			p->tx_size = QUEUE_IDLE;
+		}
+		if (i == HUSK_PORT_CONTROL) {
+			p->ops = &control_ops;
+			p->be = &run->control;
+			p->rx_size = p->tx_size = QUEUE_IDLE;
+		}
+	}
+	return vm_init(&run->vm, &args, e);
+}
+
+int run_set_up(struct run *run, struct err *e)
+{
+	const struct config *c = run->config;
+	int r;
+
+	r = open_status(run, e);
+	if (!r)
+		r = open_streams(run, e);
+	if (!r && c->console_file) {
+		run->console_fd = open_output("console", c->console_file, e);
+		r = run->console_fd < 0 ? run->console_fd : 0;
+	}
+	if (!r && !c->kernel)
+		r = paths_refuse("vmlinux", "kernel", e);
+	if (!r && !c->image)
+		r = paths_refuse("base.ext4", "image", e);
+	if (!r)
+		r = check_memory(c, e);
+	if (!r)
+		r = disk_open(&run->disk, c->image, e);
+	if (!r)
+		r = init_control(run, e);
+	if (!r)
+		r = open_signals(run, e);
+	if (!r)
+		r = init_loop(run, e);
+	if (!r)
+		r = check_kvm(e);
+	if (!r)
+		r = init_vm(run, e);
+	return r;
+}
