@@ -183,7 +183,7 @@ static const struct {
 	{"virtio,mmio", "CONFIG_VIRTIO_MMIO"},
 	{"virtio-ports", "CONFIG_VIRTIO_CONSOLE"},
 	{"virtio_blk", "CONFIG_VIRTIO_BLK"},
-	{"Unpacking initramfs", "CONFIG_BLK_DEV_INITRD"},
+	{"Initramfs unpacking failed", "CONFIG_BLK_DEV_INITRD"},
 	{"EXT4-fs (", "CONFIG_EXT4_FS"},
 	{"devtmpfs: initialized", "CONFIG_DEVTMPFS"},
 };

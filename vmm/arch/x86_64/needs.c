@@ -34,7 +34,7 @@ static const struct {
 	{ "virtio,mmio", "VIRTIO_MMIO" },
 	{ "virtio-ports", "VIRTIO_CONSOLE" },
 	{ "virtio_blk", "VIRTIO_BLK" },
-	{ "Unpacking initramfs", "BLK_DEV_INITRD" },
+	{ "Initramfs unpacking failed", "BLK_DEV_INITRD" },
 	{ "EXT4-fs (", "EXT4_FS" },
 	{ "devtmpfs: initialized", "DEVTMPFS" },
 };
