@@ -66,7 +66,7 @@ static uint8_t *detach_status(struct vreq *r)
 static int serve(struct blk *b, struct vreq *r)
 {
 	struct virtio_blk_outhdr hdr;
-	uint32_t len, written = 1;
+	uint32_t len, filled = 0;
 	uint8_t *status, result;
 
 	if (!r->len_in ||
@@ -77,11 +77,11 @@ static int serve(struct blk *b, struct vreq *r)
 	switch (hdr.type) {
 	case VIRTIO_BLK_T_IN:
 		result = serve_read(b, r, hdr.sector, len);
-		written += len;
+		filled = result == VIRTIO_BLK_S_OK ? len : 0;
 		break;
 	case VIRTIO_BLK_T_GET_ID:
 		result = serve_id(r, len);
-		written += len;
+		filled = result == VIRTIO_BLK_S_OK ? VIRTIO_BLK_ID_BYTES : 0;
 		break;
 	case VIRTIO_BLK_T_OUT:
 		result = VIRTIO_BLK_S_IOERR;
@@ -91,27 +91,31 @@ static int serve(struct blk *b, struct vreq *r)
 		break;
 	}
 	*status = result;
-	return virtq_push(&b->queue[0], r->head, written);
+	/* 2.7.8.2: the length counts from the start, without a gap. */
+	return virtq_push(&b->queue[0], r->head,
+			  filled == len ? len + 1 : filled);
 }
 
 static int blk_kick(struct vdev *d, unsigned index)
 {
 	struct blk *b = from_vdev(d);
 	struct virtq *q = &b->queue[index];
+	unsigned budget = q->max;
 	struct vreq r;
-	int ret;
+	int ret = 0;
 
 	/*
-	 * Until nothing is offered: this is the vCPU's own time, no other
-	 * thread serves this queue, and stopping early would lose a kick.
+	 * At most what the queue held when the kick came: what another vCPU
+	 * adds meanwhile has a kick of its own coming, and a guest that adds
+	 * for ever must not keep this thread from being stopped.
 	 */
-	while ((ret = virtq_pop(q, &r)) > 0) {
+	while (budget-- && (ret = virtq_pop(q, &r)) > 0) {
 		ret = serve(b, &r);
 		if (ret)
 			break;
 	}
 	vdev_notify_queue(d, q);
-	return ret;
+	return ret < 0 ? ret : 0;
 }
 
 static uint32_t blk_config_read(struct vdev *d, uint32_t off, unsigned len)
