@@ -68,6 +68,20 @@ static int open_kernel(struct vm *vm, const char *path, struct err *e)
 	return steal_fd(&fd);
 }
 
+/*
+ * Huge pages where a boot uses memory in runs (page structs, tables), small
+ * ones around the kernel image and at the top, where the initrd lies: there
+ * it touches every few pages, and a huge page would be zeroed for little.
+ */
+static void choose_pages(const struct gmem *m)
+{
+	gpa_t top = m->region[0].len;
+
+	gmem_set_huge(m, 0, top - GMEM_HUGE, true);
+	gmem_set_huge(m, arch_sparse_start, arch_sparse_end, false);
+	gmem_set_huge(m, top - GMEM_HUGE, top, false);
+}
+
 static int load(struct vm *vm, const struct vm_args *args, struct err *e)
 {
 	char cmdline[512];
@@ -86,8 +100,7 @@ static int load(struct vm *vm, const struct vm_args *args, struct err *e)
 		return fd;
 	snprintf(cmdline, sizeof(cmdline), CMDLINE,
 		 args->verbose_console ? LOG_VERBOSE : LOG_QUIET);
-	gmem_set_huge(&vm->mem, 0, UINT64_MAX, true);
-	gmem_set_huge(&vm->mem, arch_sparse_start, arch_sparse_end, false);
+	choose_pages(&vm->mem);
 	if (getrandom(boot.rng_seed, sizeof(boot.rng_seed), 0) !=
 	    sizeof(boot.rng_seed))
 		return err_sys(e, "get random bytes for the guest");

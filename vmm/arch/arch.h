@@ -51,7 +51,7 @@ gpa_t arch_device_base(unsigned index);
 
 /*
  * The range around the kernel image, of which a boot touches every few pages:
- * small pages there. Elsewhere it uses memory in runs: huge pages save exits.
+ * small pages there, huge ones elsewhere.
  */
 extern const gpa_t arch_sparse_start, arch_sparse_end;
 #define ARCH_VIRTIO_LEN 0x1000u
