@@ -9,7 +9,8 @@
  * up all of these by itself. Rejected for that reason: KVM_SET_FPU,
  * KVM_GET_LAPIC and KVM_SET_LAPIC, and a long list of zero MSRs, which would
  * double the calls and change nothing (read back from new vCPUs with the GET
- * calls, on kvm-amd 6.1 and on software KVM 6.18).
+ * calls on kvm-amd 6.1; software KVM 6.18 differs in the TSC, which does not
+ * start at zero there).
  *
  * Order matters: CPUID first, since KVM checks MSRs and CR4 against it.
  * vCPUs other than 0 wait for INIT and SIPI, which is how KVM creates them
