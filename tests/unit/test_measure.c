@@ -1,0 +1,92 @@
+/* LINK: vmm/measure.c vmm/core/gmem.c */
+// SPDX-License-Identifier: MIT
+/*
+ * Pages of guest memory are counted exactly; what the process holds besides
+ * does not count them.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "measure.h"
+
+#define MIB (1ull << 20)
+
+static void counts_touched_pages(void **state)
+{
+	struct gmem m;
+	struct err e;
+	uint64_t pages, private, before;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(gmem_init(&m, 8 * MIB, 6 * MIB, 16 * MIB, &e), 0);
+	madvise(m.map, m.map_len, MADV_NOHUGEPAGE);
+	measure_memory(&m, &pages, &before);
+	assert_int_equal(pages, 0);
+	assert_true(before > 0);
+	/* First and last page of each region, and every other of the first. */
+	for (i = 0; i < 6 * 256; i += 2)
+		*(char *)gmem_ptr(&m, i * GMEM_PAGE, 1) = 1;
+	*(char *)gmem_ptr(&m, 6 * MIB - 1, 1) = 1;
+	*(char *)gmem_ptr(&m, 16 * MIB, 1) = 1;
+	*(char *)gmem_ptr(&m, 18 * MIB - 1, 1) = 1;
+	measure_memory(&m, &pages, &private);
+	assert_int_equal(pages, 3 * 256 + 3);
+	/* 3 MiB of guest memory are not in it (page tables of it may be). */
+	assert_true(private < before + MIB);
+	gmem_fini(&m);
+}
+
+static void a_file_mapped_into_the_guest(void **state)
+{
+	struct gmem m;
+	struct err e;
+	uint64_t pages, private;
+	volatile char *p;
+	FILE *f = tmpfile();
+
+	(void)state;
+	assert_non_null(f);
+	assert_int_equal(ftruncate(fileno(f), 2 * MIB), 0);
+	assert_int_equal(gmem_init(&m, 2 * MIB, 2 * MIB, 4 * MIB, &e), 0);
+	madvise(m.map, m.map_len, MADV_NOHUGEPAGE);
+	p = mmap(gmem_ptr(&m, 0, MIB), MIB, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED, fileno(f), 0);
+	assert_true(p != MAP_FAILED);
+	/* One page of our own, the others as the kernel maps them around. */
+	p[0] = 1;
+	measure_memory(&m, &pages, &private);
+	assert_true(pages >= 1 && pages <= 256);
+	assert_true(private > 0);
+	gmem_fini(&m);
+	fclose(f);
+}
+
+static void nothing_to_count(void **state)
+{
+	struct gmem m = { 0 };
+	uint64_t pages = 1, private = 0;
+
+	(void)state;
+	measure_memory(&m, &pages, &private);
+	assert_int_equal(pages, 0);
+	assert_true(private > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counts_touched_pages),
+		cmocka_unit_test(a_file_mapped_into_the_guest),
+		cmocka_unit_test(nothing_to_count),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
