@@ -8,6 +8,7 @@
 #include "lib/iov.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -84,13 +85,15 @@ void control_fini(struct control *c)
 /* The guest gets the time at which it gets the job, not that of its boot. */
 static void set_realtime(struct control *c)
 {
-	struct husk_job *job = (void *)(c->job + sizeof(struct husk_frame));
+	const size_t at = sizeof(struct husk_frame) +
+			  offsetof(struct husk_job, realtime_ns);
 	struct timespec ts;
 	uint64_t ns;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-	memcpy(&job->realtime_ns, &ns, sizeof(ns));
+	/* A frame's payload has no alignment. */
+	memcpy(c->job + at, &ns, sizeof(ns));
 }
 
 /* Each returns false when the payload does not fit the conversation. */
@@ -127,6 +130,8 @@ static bool end_is_valid(const struct control *c, const struct husk_end *end,
 		return c->state == CONTROL_STARTED && end->code >= 1 &&
 		       end->code <= 64;
 	case HUSK_END_START_FAILED:
+		return c->state == CONTROL_READY && end->code >= 1 &&
+		       end->code <= 4095;
 	case HUSK_END_ERROR:
 		return end->code >= 1 && end->code <= 4095;
 	default:

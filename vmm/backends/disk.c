@@ -79,7 +79,7 @@ static int check_super(struct disk *d, const char *path, struct err *e)
 	blocks = le32(sb + SUPER_BLOCKS_LO);
 	if (le32(sb + SUPER_INCOMPAT) & EXT4_INCOMPAT_64BIT)
 		blocks |= (uint64_t)le32(sb + SUPER_BLOCKS_HI) << 32;
-	if (log_block > 6 ||
+	if (!blocks || log_block > 6 ||
 	    __builtin_mul_overflow(blocks, 1024ull << log_block, &need))
 		return err_set(e, EINVAL,
 			       "open image '%s': its ext4 superblock is damaged",
