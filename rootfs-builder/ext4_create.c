@@ -15,6 +15,9 @@
 #define INODE_SIZE	      256u
 #define BYTES_PER_SPARE_INODE 16384u
 
+/* Blocks added to get past a size that cannot be had: what a fit may waste. */
+#define STEP 8u
+
 struct geometry {
 	uint64_t blocks;
 	uint64_t inodes;
@@ -107,9 +110,7 @@ static int too_large(struct err *e)
 static int create_to_fit(int fd, struct geometry *g, uint64_t need,
 			 ext2_filsys *fs, struct err *e)
 {
-	uint64_t step = 8;
-
-	g->blocks = need + 8;
+	g->blocks = need + STEP;
 	for (;;) {
 		uint64_t free;
 		int rc;
@@ -120,8 +121,7 @@ static int create_to_fit(int fd, struct geometry *g, uint64_t need,
 		if (rc < 0)
 			return rc;
 		if (rc == DROPPED) {
-			g->blocks += step;
-			step += step / 2;
+			g->blocks += STEP;
 			continue;
 		}
 		free = ext2fs_free_blocks_count((*fs)->super);
@@ -129,7 +129,6 @@ static int create_to_fit(int fd, struct geometry *g, uint64_t need,
 			return 0;
 		ext2fs_free(*fs);
 		g->blocks += need - free;
-		step = 8;
 	}
 }
 
