@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Every file of ours opens with its licence and a few words on what it is: the
-# SPDX line among the first three, then a comment in words.
+# SPDX line among the first six (a unit test's LINK and LIBS may come before
+# it), then a comment in words.
 set -eu
 cd "$(dirname "$0")/../.."
 status=0
@@ -11,7 +12,7 @@ for f in $(tests/lint/files.sh text); do
 	*.md | *.1 | *.config) continue ;; # prose opens with itself
 	esac
 	awk -v f="$f" '
-	NR <= 3 && /SPDX-License-Identifier: MIT/ { spdx = 1; next }
+	NR <= 6 && /SPDX-License-Identifier: MIT/ { spdx = 1; next }
 	# The comment block goes on until the first line of code.
 	!over && /^(#!|\/\/ clang-format|# shellcheck )/ { next }
 	!over && /^[ \t]*(\/\*|\*|\/\/|#)/ && !/^#[ \t]*(include|define|if|ifndef|pragma)/ {

@@ -14,7 +14,10 @@ command -v shellcheck >/dev/null || {
 status=0
 files=$(tests/lint/files.sh sh)
 for f in $files; do
+	shell=
 	case $(head -n 1 "$f") in
+	# The lab's first program: packed into its initrd, never run here.
+	'#!/bin/busybox sh') shell='-s dash -e SC2187' ;;
 	'#!'*)
 		[ -x "$f" ] || {
 			echo "$f: has #! but is not executable"
@@ -23,7 +26,8 @@ for f in $files; do
 		;;
 	*) continue ;;
 	esac
-	shellcheck -x -S warning "$f" || status=1
+	# shellcheck disable=SC2086 # options
+	shellcheck -x -S warning $shell "$f" || status=1
 	grep -qE '^set -[a-z]*u' "$f" || {
 		echo "$f: no set -u"
 		status=1
