@@ -63,8 +63,9 @@ struct agent {
 
 static struct wire_head head(const struct session *s, uint8_t type, int stream)
 {
-	return (struct wire_head){
-		.session = s->id, .type = type, .stream = (uint8_t)stream};
+	return (struct wire_head){ .session = s->id,
+				   .type = type,
+				   .stream = (uint8_t)stream };
 }
 
 static void fd_close(int *fd)
@@ -205,7 +206,7 @@ static char **strings_split(char *p, char *end, size_t count)
 static void session_spawn(struct agent *a, struct session *s,
 			  const struct wire_open *o, char **str)
 {
-	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 };
 	char **argv = calloc(o->argc + 1, sizeof(*argv));
 	char path[128];
 
@@ -222,7 +223,7 @@ static void session_spawn(struct agent *a, struct session *s,
 	s->pid = fork();
 	if (!s->pid)
 		child_run(a, s, o, str[0], argv, str + 1 + o->argc,
-			  (int[]){in[0], out[1], err[1]});
+			  (int[]){ in[0], out[1], err[1] });
 	cgroup_enter(s);
 	free(argv);
 	close(in[0]);
@@ -241,7 +242,7 @@ static void session_spawn(struct agent *a, struct session *s,
 
 static void session_refuse(struct agent *a, uint32_t id)
 {
-	struct wire_head h = {.session = id, .type = WIRE_EXIT};
+	struct wire_head h = { .session = id, .type = WIRE_EXIT };
 
 	wire_put_u32(&a->tx, h, 126);
 }
@@ -274,10 +275,10 @@ static void session_open(struct agent *a, const struct wire_head *h,
 		free(copy);
 		return;
 	}
-	*s = (struct session){.used = true,
-			      .id = h->session,
-			      .credit = {0, WIRE_WINDOW, WIRE_WINDOW},
-			      .fd = {-1, -1, -1}};
+	*s = (struct session){ .used = true,
+			       .id = h->session,
+			       .credit = { 0, WIRE_WINDOW, WIRE_WINDOW },
+			       .fd = { -1, -1, -1 } };
 	session_spawn(a, s, &o, str);
 	free(str);
 	free(copy);
@@ -471,27 +472,27 @@ static void poll_prepare(const struct agent *a, struct pollfd *p)
 {
 	bool room = a->tx.len < PORT_BACKLOG;
 
-	p[0] = (struct pollfd){.fd = a->port, .events = POLLIN};
+	p[0] = (struct pollfd){ .fd = a->port, .events = POLLIN };
 	if (a->tx.len)
 		p[0].events |= POLLOUT;
-	p[1] = (struct pollfd){.fd = a->sigfd, .events = POLLIN};
+	p[1] = (struct pollfd){ .fd = a->sigfd, .events = POLLIN };
 	for (int i = 0; i < SESSIONS; i++) {
 		const struct session *s = &a->sessions[i];
 		struct pollfd *q = p + FIXED + PER_SESSION * i;
 
 		for (int k = 0; k < PER_SESSION; k++)
-			q[k] = (struct pollfd){.fd = -1};
+			q[k] = (struct pollfd){ .fd = -1 };
 		if (!s->used)
 			continue;
 		q[0].fd = s->fd[0];
 		q[0].events = s->in.len ? POLLOUT : 0;
 		for (int k = 1; k < 3; k++)
 			if (room && s->credit[k])
-				q[k] = (struct pollfd){.fd = s->fd[k],
-						       .events = POLLIN};
+				q[k] = (struct pollfd){ .fd = s->fd[k],
+							.events = POLLIN };
 		if (s->exited && !s->empty)
-			q[3] = (struct pollfd){.fd = s->events,
-					       .events = POLLPRI};
+			q[3] = (struct pollfd){ .fd = s->events,
+						.events = POLLPRI };
 	}
 }
 
@@ -521,12 +522,12 @@ static void sessions_finish(struct agent *a)
 /* labd may attach a moment after the driver has found the port. */
 static void port_wait(int port)
 {
-	struct pollfd p = {.fd = port, .events = POLLOUT};
+	struct pollfd p = { .fd = port, .events = POLLOUT };
 
 	for (int i = 0; i < 1000; i++) {
 		if (poll(&p, 1, 1000) > 0 && !(p.revents & POLLHUP))
 			return;
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	}
 	lab_off("nobody listens on the port");
 }
@@ -556,7 +557,7 @@ static void agent_loop(struct agent *a)
 int main(int argc, char **argv)
 {
 	static struct agent a;
-	struct wire_head ready = {.type = WIRE_READY};
+	struct wire_head ready = { .type = WIRE_READY };
 	sigset_t mask;
 
 	if (argc != 2) {

@@ -76,7 +76,7 @@ static long ms_now(void)
 
 static int lab_connect(const char *dir)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "sock"};
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "sock" };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	/* Relative, because sun_path is short and a checkout may lie deep. */
@@ -92,9 +92,9 @@ static int lab_connect(const char *dir)
 
 static void open_send(struct client *c, const struct options *o)
 {
-	struct wire_head h = {.type = WIRE_OPEN};
+	struct wire_head h = { .type = WIRE_OPEN };
 	struct wire_open open = o->open;
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	while (o->argv[open.argc])
 		open.argc++;
@@ -114,7 +114,7 @@ static void open_send(struct client *c, const struct options *o)
 
 static void signal_send(struct client *c, int sig)
 {
-	struct wire_head h = {.type = WIRE_SIGNAL};
+	struct wire_head h = { .type = WIRE_SIGNAL };
 
 	wire_put_u32(&c->tx, h, (uint32_t)sig);
 	if (sig != SIGKILL)
@@ -125,7 +125,7 @@ static void signal_send(struct client *c, int sig)
 
 static void stdin_end(struct client *c, bool tell)
 {
-	struct wire_head h = {.type = WIRE_EOF};
+	struct wire_head h = { .type = WIRE_EOF };
 
 	if (c->in_open && tell)
 		wire_put(&c->tx, h, NULL);
@@ -134,7 +134,7 @@ static void stdin_end(struct client *c, bool tell)
 
 static void stdin_read(struct client *c)
 {
-	struct wire_head h = {.type = WIRE_DATA};
+	struct wire_head h = { .type = WIRE_DATA };
 	unsigned char data[WIRE_CHUNK];
 	size_t max = c->credit < sizeof(data) ? c->credit : sizeof(data);
 	ssize_t n = read(0, data, max);
@@ -152,7 +152,7 @@ static void stdin_read(struct client *c)
 
 static void output_shut(struct client *c, int fd)
 {
-	struct wire_head h = {.type = WIRE_SHUT, .stream = (uint8_t)fd};
+	struct wire_head h = { .type = WIRE_SHUT, .stream = (uint8_t)fd };
 
 	if (!c->out_open[fd])
 		return;
@@ -182,7 +182,7 @@ static void streams_check(struct client *c)
 static void outputs_shut(struct client *c)
 {
 	for (uint8_t i = 1; i < 3; i++) {
-		struct wire_head h = {.type = WIRE_SHUT, .stream = i};
+		struct wire_head h = { .type = WIRE_SHUT, .stream = i };
 
 		if (!c->out_open[i])
 			wire_put(&c->tx, h, NULL);
@@ -191,7 +191,7 @@ static void outputs_shut(struct client *c)
 
 static void output_write(struct client *c, int fd)
 {
-	struct wire_head h = {.type = WIRE_WINDOW_ADD, .stream = (uint8_t)fd};
+	struct wire_head h = { .type = WIRE_WINDOW_ADD, .stream = (uint8_t)fd };
 	struct buf *b = &c->out[fd];
 	size_t len = b->len;
 	ssize_t n;
@@ -306,17 +306,17 @@ static int poll_timeout(const struct client *c)
 /* Output is watched even when there is none: its reader may go away. */
 static void poll_prepare(const struct client *c, struct pollfd p[5])
 {
-	p[0] = (struct pollfd){.fd = c->in_open && c->credit ? 0 : -1,
-			       .events = POLLIN};
+	p[0] = (struct pollfd){ .fd = c->in_open && c->credit ? 0 : -1,
+				.events = POLLIN };
 	for (int i = 1; i < 3; i++) {
-		p[i] = (struct pollfd){.fd = c->out_open[i] ? i : -1};
+		p[i] = (struct pollfd){ .fd = c->out_open[i] ? i : -1 };
 		if (c->out[i].len)
 			p[i].events = POLLOUT;
 	}
-	p[3] = (struct pollfd){.fd = c->sock, .events = POLLIN};
+	p[3] = (struct pollfd){ .fd = c->sock, .events = POLLIN };
 	if (c->tx.len)
 		p[3].events |= POLLOUT;
-	p[4] = (struct pollfd){.fd = c->sigfd, .events = POLLIN};
+	p[4] = (struct pollfd){ .fd = c->sigfd, .events = POLLIN };
 }
 
 static bool client_done(const struct client *c)
@@ -355,8 +355,8 @@ static void client_loop(struct client *c, const struct options *o)
 /* Returns once labd has gone, which closes the socket last of all. */
 static void lab_down(struct client *c)
 {
-	struct wire_head h = {.type = WIRE_DOWN};
-	struct pollfd p = {.fd = c->sock, .events = POLLIN};
+	struct wire_head h = { .type = WIRE_DOWN };
+	struct pollfd p = { .fd = c->sock, .events = POLLIN };
 
 	wire_put(&c->tx, h, NULL);
 	if (buf_flush(&c->tx, c->sock) < 0)
@@ -419,13 +419,14 @@ static void env_add(struct options *o, const char *text)
 static void options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"cwd", required_argument, NULL, 'c'},
-		{"env", required_argument, NULL, 'e'},
-		{"user", required_argument, NULL, 'u'},
-		{"no-kvm", no_argument, NULL, 'k'},
-		{"timeout", required_argument, NULL, 't'},
-		{"down", no_argument, NULL, 'd'},
-		{0}};
+		{ "cwd", required_argument, NULL, 'c' },
+		{ "env", required_argument, NULL, 'e' },
+		{ "user", required_argument, NULL, 'u' },
+		{ "no-kvm", no_argument, NULL, 'k' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "down", no_argument, NULL, 'd' },
+		{ 0 }
+	};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
@@ -453,10 +454,11 @@ static void options_parse(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct client c = {
-		.in_open = true, .credit = WIRE_WINDOW, .status = -1};
+	static struct client c = { .in_open = true,
+				   .credit = WIRE_WINDOW,
+				   .status = -1 };
 	char *here = getcwd(NULL, 0);
-	struct options o = {.cwd = here ? here : "/"};
+	struct options o = { .cwd = here ? here : "/" };
 
 	streams_check(&c);
 	options_parse(&o, argc, argv);

@@ -68,12 +68,12 @@ static void client_free(struct client *c)
 		close(c->fd);
 	buf_free(&c->rx);
 	buf_free(&c->tx);
-	*c = (struct client){.fd = -1};
+	*c = (struct client){ .fd = -1 };
 }
 
 static void client_hangup(struct labd *d, struct client *c)
 {
-	struct wire_head h = {.session = c->id, .type = WIRE_HANGUP};
+	struct wire_head h = { .session = c->id, .type = WIRE_HANGUP };
 
 	if (!c->opened || c->over) {
 		client_free(c);
@@ -140,7 +140,7 @@ static void client_accept(struct labd *d)
 		return;
 	while (c->used)
 		c++;
-	*c = (struct client){.used = true, .id = d->next_id++, .fd = fd};
+	*c = (struct client){ .used = true, .id = d->next_id++, .fd = fd };
 }
 
 /* False when the agent broke the protocol. */
@@ -175,23 +175,23 @@ static bool poll_prepare(const struct labd *d, struct pollfd *p)
 {
 	bool free_place = false;
 
-	p[0] = (struct pollfd){.fd = d->port, .events = POLLIN};
+	p[0] = (struct pollfd){ .fd = d->port, .events = POLLIN };
 	if (d->tx.len)
 		p[0].events |= POLLOUT;
-	p[1] = (struct pollfd){.fd = d->sigfd, .events = POLLIN};
+	p[1] = (struct pollfd){ .fd = d->sigfd, .events = POLLIN };
 	for (int i = 0; i < CLIENTS; i++) {
 		const struct client *c = &d->clients[i];
 		struct pollfd *q = &p[3 + i];
 
 		free_place |= !c->used;
-		*q = (struct pollfd){.fd = c->used ? c->fd : -1};
+		*q = (struct pollfd){ .fd = c->used ? c->fd : -1 };
 		if (d->tx.len < PORT_BACKLOG)
 			q->events |= POLLIN;
 		if (c->tx.len)
 			q->events |= POLLOUT;
 	}
-	p[2] = (struct pollfd){.fd = free_place ? d->listener : -1,
-			       .events = POLLIN};
+	p[2] = (struct pollfd){ .fd = free_place ? d->listener : -1,
+				.events = POLLIN };
 	return free_place;
 }
 
@@ -296,8 +296,8 @@ static long ms_now(void)
 /* NULL once the agent has said that it is ready, else what went wrong. */
 static const char *ready_wait(struct labd *d, long seconds)
 {
-	struct pollfd p[2] = {{.fd = d->port, .events = POLLIN},
-			      {.fd = d->sigfd, .events = POLLIN}};
+	struct pollfd p[2] = { { .fd = d->port, .events = POLLIN },
+			       { .fd = d->sigfd, .events = POLLIN } };
 	long end = ms_now() + seconds * 1000;
 	const unsigned char *payload;
 	struct wire_head h;
@@ -325,7 +325,8 @@ static const char *ready_wait(struct labd *d, long seconds)
 /* The socket appears under its name only when clients will be served. */
 static int socket_listen(void)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "sock.new"};
+	struct sockaddr_un a = { .sun_family = AF_UNIX,
+				 .sun_path = "sock.new" };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	unlink(a.sun_path);
@@ -407,7 +408,7 @@ static const char *lab_start(struct labd *d, char **qemu, long seconds)
 static void __attribute__((noreturn))
 daemon_run(char **qemu, long seconds, bool pause, int alive, int report)
 {
-	static struct labd d = {.listener = -1, .next_id = 1};
+	static struct labd d = { .listener = -1, .next_id = 1 };
 	const char *why;
 
 	daemon_detach(alive, report);

@@ -69,10 +69,10 @@ static int call(const char *what, int fd, unsigned long request, void *arg)
 
 static struct vm vm_make(bool irqchip)
 {
-	struct kvm_userspace_memory_region slot = {.memory_size = MEM_SIZE};
-	struct kvm_enable_cap cap = {.cap = KVM_CAP_SPLIT_IRQCHIP,
-				     .args = {24}};
-	struct vm vm = {.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC)};
+	struct kvm_userspace_memory_region slot = { .memory_size = MEM_SIZE };
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP,
+				      .args = { 24 } };
+	struct vm vm = { .kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC) };
 
 	if (vm.kvm < 0)
 		fail("open '/dev/kvm'");
@@ -92,14 +92,14 @@ static struct vm vm_make(bool irqchip)
 static struct vcpu vcpu_make(const struct vm *vm, unsigned int id,
 			     const void *code, size_t len)
 {
-	struct kvm_regs regs = {.rip = CODE + 0x100 * id,
-				.rflags = 2,
-				.rsp = 0x8000 + 0x100 * id};
-	struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	struct kvm_regs regs = { .rip = CODE + 0x100 * id,
+				 .rflags = 2,
+				 .rsp = 0x8000 + 0x100 * id };
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
 	int size = call("KVM_GET_VCPU_MMAP_SIZE", vm->kvm,
 			KVM_GET_VCPU_MMAP_SIZE, NULL);
 	struct kvm_sregs sregs;
-	struct vcpu v = {.port = -1};
+	struct vcpu v = { .port = -1 };
 
 	memcpy(vm->mem + regs.rip, code, len);
 	v.fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
@@ -140,7 +140,7 @@ static void vcpu_expect(struct vcpu *v, int port, int value)
 }
 
 /* mov al, 'A'; out 0x10, al; hlt */
-static const unsigned char code_out[] = {0xb0, 'A', 0xe6, PORT_DONE, 0xf4};
+static const unsigned char code_out[] = { 0xb0, 'A', 0xe6, PORT_DONE, 0xf4 };
 
 static void probe_vm(void)
 {
@@ -159,9 +159,10 @@ static void probe_vm(void)
  *	mov byte [0x3000 + id], 1; wait: cmp byte [0x3001 - id], 1; jne wait;
  *	mov al, 'A'; out 0x10, al
  */
-static const unsigned char code_meet[] = {
-	0xc6, 0x06, 0x00, 0x30, 0x01, 0x80, 0x3e,      0x01, 0x30,
-	0x01, 0x75, 0xf9, 0xb0, 'A',  0xe6, PORT_DONE, 0xf4};
+static const unsigned char code_meet[] = { 0xc6,      0x06, 0x00, 0x30, 0x01,
+					   0x80,      0x3e, 0x01, 0x30, 0x01,
+					   0x75,      0xf9, 0xb0, 'A',	0xe6,
+					   PORT_DONE, 0xf4 };
 
 static void *meet_run(void *arg)
 {
@@ -188,15 +189,17 @@ static void probe_smp(void)
 }
 
 /* mov al, 'E'; out 0x20, al; mov al, 'A'; out 0x10, al */
-static const unsigned char code_event[] = {
-	0xb0, 'E', 0xe6, PORT_EVENT, 0xb0, 'A', 0xe6, PORT_DONE, 0xf4};
+static const unsigned char code_event[] = { 0xb0,	'E',	   0xe6,
+					    PORT_EVENT, 0xb0,	   'A',
+					    0xe6,	PORT_DONE, 0xf4 };
 
 static void probe_ioeventfd(void)
 {
 	struct vm vm = vm_make(false);
 	struct vcpu v = vcpu_make(&vm, 0, code_event, sizeof(code_event));
-	struct kvm_ioeventfd io = {
-		.addr = PORT_EVENT, .len = 1, .flags = KVM_IOEVENTFD_FLAG_PIO};
+	struct kvm_ioeventfd io = { .addr = PORT_EVENT,
+				    .len = 1,
+				    .flags = KVM_IOEVENTFD_FLAG_PIO };
 	eventfd_t count = 0;
 
 	io.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -207,8 +210,8 @@ static void probe_ioeventfd(void)
 }
 
 /* sti; mov al, 'R'; out 0x11, al; wait: hlt; jmp wait */
-static const unsigned char code_wait[] = {0xfb,	      0xb0, 'R',  0xe6,
-					  PORT_READY, 0xf4, 0xeb, 0xfd};
+static const unsigned char code_wait[] = { 0xfb,       0xb0, 'R',  0xe6,
+					   PORT_READY, 0xf4, 0xeb, 0xfd };
 
 static void apic_enable(struct vcpu *v)
 {
@@ -225,7 +228,7 @@ static int irqfd_route(const struct vm *vm, unsigned int target)
 {
 	struct kvm_irq_routing *r =
 		calloc(1, sizeof(*r) + sizeof(r->entries[0]));
-	struct kvm_irqfd irq = {.gsi = GSI};
+	struct kvm_irqfd irq = { .gsi = GSI };
 	int fd = eventfd(0, EFD_CLOEXEC);
 
 	if (!r)
@@ -244,7 +247,7 @@ static int irqfd_route(const struct vm *vm, unsigned int target)
 
 static void handler_install(const struct vm *vm)
 {
-	const unsigned short entry[2] = {HANDLER, 0};
+	const unsigned short entry[2] = { HANDLER, 0 };
 
 	memcpy(vm->mem + VECTOR * 4, entry, sizeof(entry));
 	memcpy(vm->mem + HANDLER, code_out, sizeof(code_out));
@@ -332,13 +335,13 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} probes[] = {{"vm", probe_vm},
-		      {"smp", probe_smp},
-		      {"ioeventfd", probe_ioeventfd},
-		      {"irqfd", probe_irqfd},
-		      {"msi-smp", probe_msi_smp},
-		      {"forkexec", probe_forkexec},
-		      {"nothing", probe_nothing}};
+	} probes[] = { { "vm", probe_vm },
+		       { "smp", probe_smp },
+		       { "ioeventfd", probe_ioeventfd },
+		       { "irqfd", probe_irqfd },
+		       { "msi-smp", probe_msi_smp },
+		       { "forkexec", probe_forkexec },
+		       { "nothing", probe_nothing } };
 
 	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++) {
 		if (argc != 2 || strcmp(argv[1], probes[i].name))

@@ -51,7 +51,7 @@ void buf_consume(struct buf *b, size_t len)
 void buf_free(struct buf *b)
 {
 	free(b->mem);
-	*b = (struct buf){0};
+	*b = (struct buf){ 0 };
 }
 
 long buf_fill(struct buf *b, int fd, size_t max)
