@@ -22,7 +22,8 @@ lab_die() {
 lab_select() {
 	lab=$1
 	case $lab in
-	*[!A-Za-z0-9_.-]* | '' | .* | -* | share | bin)
+	*[!A-Za-z0-9_.-]* | '' | .* | -* | share | bin | \
+		ready | initrd | make.lock)
 		lab_die "LAB '$lab' is not a usable name"
 		;;
 	esac
