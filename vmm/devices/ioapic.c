@@ -6,6 +6,8 @@
  */
 #include "devices/ioapic.h"
 
+#include <errno.h>
+
 #define REG_ID	    0x00u
 #define REG_VERSION 0x01u
 #define REG_ARB	    0x02u
@@ -142,4 +144,27 @@ void ioapic_fini(struct ioapic *a)
 struct irq_line ioapic_line(struct ioapic *a, unsigned pin)
 {
 	return (struct irq_line){ ioapic_raise, a, pin };
+}
+
+void ioapic_save(const struct ioapic *a, struct pack *p)
+{
+	unsigned i;
+
+	pack_u32(p, a->s.index);
+	pack_u32(p, a->s.id);
+	pack_u32(p, a->s.waiting);
+	for (i = 0; i < a->nr_pins; i++)
+		pack_u64(p, a->s.entry[i]);
+}
+
+int ioapic_load(struct ioapic *a, struct unpack *u)
+{
+	unsigned i;
+
+	a->s.index = unpack_u32(u) & 0xff;
+	a->s.id = unpack_u32(u);
+	a->s.waiting = unpack_u32(u) & ((1u << a->nr_pins) - 1);
+	for (i = 0; i < a->nr_pins; i++)
+		a->s.entry[i] = unpack_u64(u);
+	return u->failed ? -EPROTO : 0;
 }

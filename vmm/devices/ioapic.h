@@ -17,6 +17,7 @@
 
 #include "core/bus.h"
 #include "core/irq.h"
+#include "lib/pack.h"
 
 #include <pthread.h>
 
@@ -47,5 +48,9 @@ void ioapic_fini(struct ioapic *a);
 
 /* The line to give to the device on `pin`. */
 struct irq_line ioapic_line(struct ioapic *a, unsigned pin);
+
+/* State to and from a template, the machine standing still. */
+void ioapic_save(const struct ioapic *a, struct pack *p);
+int ioapic_load(struct ioapic *a, struct unpack *u);
 
 #endif

@@ -479,3 +479,46 @@ bool console_is_drained(struct console *c, unsigned port)
 	pthread_mutex_unlock(&c->vdev.lock);
 	return drained;
 }
+
+void console_save(const struct console *c, struct pack *p)
+{
+	unsigned i;
+
+	vdev_save(&c->vdev, p);
+	for (i = 0; i < c->nr_ports; i++) {
+		const struct console_port_state *s = &c->port[i].s;
+
+		pack_bool(p, s->ready);
+		pack_bool(p, s->guest_open);
+		pack_bool(p, s->was_open);
+		pack_bool(p, s->host_open);
+		pack_bool(p, s->host_closed);
+		pack_bool(p, s->discard);
+		pack_bool(p, s->closed_told);
+		pack_bool(p, s->tx_blocked);
+		pack_u8(p, s->pending);
+		pack_u32(p, s->tx_done);
+	}
+}
+
+int console_load(struct console *c, struct unpack *u)
+{
+	int r = vdev_load(&c->vdev, u);
+	unsigned i;
+
+	for (i = 0; !r && i < c->nr_ports; i++) {
+		struct console_port_state *s = &c->port[i].s;
+
+		s->ready = unpack_bool(u);
+		s->guest_open = unpack_bool(u);
+		s->was_open = unpack_bool(u);
+		s->host_open = unpack_bool(u);
+		s->host_closed = unpack_bool(u);
+		s->discard = unpack_bool(u);
+		s->closed_told = unpack_bool(u);
+		s->tx_blocked = unpack_bool(u);
+		s->pending = unpack_u8(u);
+		s->tx_done = unpack_u32(u);
+	}
+	return u->failed ? -EPROTO : r;
+}

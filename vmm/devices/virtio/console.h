@@ -96,4 +96,8 @@ short console_wants(struct console *c, unsigned port);
 /* Has everything that the guest put into the port's queue been taken? */
 bool console_is_drained(struct console *c, unsigned port);
 
+/* State to and from a template, the machine standing still. */
+void console_save(const struct console *c, struct pack *p);
+int console_load(struct console *c, struct unpack *u);
+
 #endif

@@ -7,6 +7,7 @@
  */
 #include "devices/virtio/vdev.h"
 
+#include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 
@@ -53,4 +54,39 @@ void vdev_set_broken(struct vdev *d)
 	d->s.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	if (d->s.status & VIRTIO_CONFIG_S_DRIVER_OK)
 		raise_isr(d, VIRTIO_MMIO_INT_CONFIG);
+}
+
+void vdev_save(const struct vdev *d, struct pack *p)
+{
+	unsigned i;
+
+	pack_u32(p, d->s.status);
+	pack_u64(p, d->s.driver_features);
+	pack_u32(p, d->s.isr);
+	pack_u32(p, d->s.queue_sel);
+	pack_u32(p, d->s.features_sel);
+	pack_u32(p, d->s.driver_features_sel);
+	pack_u32(p, d->s.config_generation);
+	for (i = 0; i < d->nr_queues; i++)
+		virtq_save(&d->queue[i], p);
+}
+
+int vdev_load(struct vdev *d, struct unpack *u)
+{
+	unsigned i;
+	int r;
+
+	d->s.status = unpack_u32(u);
+	d->s.driver_features = unpack_u64(u);
+	d->s.isr = unpack_u32(u);
+	d->s.queue_sel = unpack_u32(u);
+	d->s.features_sel = unpack_u32(u);
+	d->s.driver_features_sel = unpack_u32(u);
+	d->s.config_generation = unpack_u32(u);
+	for (i = 0; i < d->nr_queues; i++) {
+		r = virtq_load(&d->queue[i], u);
+		if (r)
+			return r;
+	}
+	return u->failed ? -EPROTO : 0;
 }

@@ -64,4 +64,8 @@ void vdev_notify_queue(struct vdev *d, struct virtq *q);
 /* The driver broke the rules: DEVICE_NEEDS_RESET (2.1.1), once. */
 void vdev_set_broken(struct vdev *d);
 
+/* State of transport and queues to and from a template; no lock is taken. */
+void vdev_save(const struct vdev *d, struct pack *p);
+int vdev_load(struct vdev *d, struct unpack *u);
+
 #endif

@@ -194,3 +194,33 @@ void virtq_set_notify(struct virtq *q, bool on)
 	/* The driver may have offered buffers before it could see this. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
+
+void virtq_save(const struct virtq *q, struct pack *p)
+{
+	pack_u64(p, q->s.desc);
+	pack_u64(p, q->s.avail);
+	pack_u64(p, q->s.used);
+	pack_u16(p, q->s.size);
+	pack_u16(p, q->s.last_avail);
+	pack_u16(p, q->s.next_used);
+	pack_bool(p, q->s.ready);
+	pack_bool(p, q->s.no_notify);
+}
+
+int virtq_load(struct virtq *q, struct unpack *u)
+{
+	bool ready;
+
+	q->s.desc = unpack_u64(u);
+	q->s.avail = unpack_u64(u);
+	q->s.used = unpack_u64(u);
+	q->s.size = unpack_u16(u);
+	q->s.last_avail = unpack_u16(u);
+	q->s.next_used = unpack_u16(u);
+	ready = unpack_bool(u);
+	q->s.no_notify = unpack_bool(u);
+	q->s.ready = false;
+	if (u->failed)
+		return -EPROTO;
+	return ready ? virtq_enable(q) : 0;
+}

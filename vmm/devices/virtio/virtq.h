@@ -31,6 +31,7 @@
 #define HUSK_DEVICES_VIRTQ_H
 
 #include "core/gmem.h"
+#include "lib/pack.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -95,5 +96,12 @@ bool virtq_wants_irq(struct virtq *q);
  * switching kicks on, look at virtq_has_work once more.
  */
 void virtq_set_notify(struct virtq *q, bool on);
+
+/*
+ * State to and from a template. Loading checks a live queue as virtq_enable
+ * does, against the memory that the queue was made with: -EPROTO.
+ */
+void virtq_save(const struct virtq *q, struct pack *p);
+int virtq_load(struct virtq *q, struct unpack *u);
 
 #endif
