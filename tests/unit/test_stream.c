@@ -1,0 +1,649 @@
+/* LINK: vmm/backends/stream.c */
+/* LIBS: -lutil */
+// SPDX-License-Identifier: MIT
+/*
+ * Byte streams on every kind of descriptor a caller may hand over: nothing
+ * waits, nothing is lost or doubled, limits are exact, and the flags of a
+ * description that others share stay what they were.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "backends/stream.h"
+
+static struct stream s;
+static struct err err;
+static unsigned nr_events[3];
+static uint8_t bytes[256 * 1024];
+
+static void on_event(void *opaque, struct stream *from, enum stream_event ev)
+{
+	assert_ptr_equal(opaque, nr_events);
+	assert_ptr_equal(from, &s);
+	nr_events[ev]++;
+}
+
+static void fresh(void)
+{
+	stream_close(&s);
+	memset(nr_events, 0, sizeof(nr_events));
+	memset(&err, 0, sizeof(err));
+	s = (struct stream){ .fd = -1, .limit = UINT64_MAX, .event = on_event,
+			     .opaque = nr_events };
+}
+
+static int set_up(void **state)
+{
+	size_t i;
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 11 + (i >> 8));
+	s.fd = -1;
+	fresh();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	stream_close(&s);
+	return 0;
+}
+
+static void open_out(int fd, enum stream_way way)
+{
+	assert_int_equal(stream_open(&s, "stdout", fd, false, &err), 0);
+	assert_int_equal(s.way, way);
+	assert_int_equal(s.fd, fd);
+}
+
+static void open_in(int fd, enum stream_way way)
+{
+	assert_int_equal(stream_open(&s, "stdin", fd, true, &err), 0);
+	assert_int_equal(s.way, way);
+}
+
+/* In two buffers, as chains come. */
+static ssize_t take(const uint8_t *p, size_t len)
+{
+	struct iovec iov[2] = {
+		{ (void *)(uintptr_t)p, len / 3 },
+		{ (void *)(uintptr_t)(p + len / 3), len - len / 3 },
+	};
+	unsigned first = len / 3 ? 0 : 1;
+
+	return stream_output_ops.take(&s, iov + first, 2 - first, len);
+}
+
+static ssize_t give(uint8_t *p, size_t len)
+{
+	struct iovec iov[2] = { { p, len / 3 }, { p + len / 3, len - len / 3 } };
+	unsigned first = len / 3 ? 0 : 1;
+
+	return stream_input_ops.give(&s, iov + first, 2 - first);
+}
+
+/* Make opening anything fail, which leaves shared descriptions only. */
+static void open_shared(int fd, bool input)
+{
+	struct rlimit old, few;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	few = (struct rlimit){ (rlim_t)fd + 1, old.rlim_max };
+	/* All numbers below are taken: fd was the lowest free one. */
+	setrlimit(RLIMIT_NOFILE, &few);
+	assert_int_equal(stream_open(&s, "x", fd, input, &err), 0);
+	setrlimit(RLIMIT_NOFILE, &old);
+	assert_int_equal(s.way, STREAM_SHARED);
+}
+
+/* ---- what is a stream ---- */
+
+static void descriptors_that_do_not_do(void **state)
+{
+	int p[2], dir = open("/tmp", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(stream_open(&s, "stdout", p[0], false, &err), -EBADF);
+	assert_non_null(strstr(err.msg, "as stdout: open for reading only"));
+	s.fd = -1;
+	assert_int_equal(stream_open(&s, "stdin", p[1], true, &err), -EBADF);
+	assert_non_null(strstr(err.msg, "open for writing only"));
+	s.fd = -1;
+	assert_int_equal(stream_open(&s, "stdin", dir, true, &err), -EISDIR);
+	assert_non_null(strstr(err.msg, "a directory"));
+	s.fd = -1;
+	close(dir);
+	assert_int_equal(stream_open(&s, "result", dir, false, &err), -EBADF);
+	assert_non_null(strstr(err.msg, "result"));
+	assert_non_null(strstr(err.msg, "/dev/null"));
+	s.fd = -1;
+	close(p[0]);
+	close(p[1]);
+}
+
+static void none_at_all(void **state)
+{
+	uint8_t buf[4];
+
+	(void)state;
+	assert_int_equal(stream_open(&s, "result", -1, false, &err), 0);
+	assert_int_equal(take(bytes, 1000), 1000);
+	assert_int_equal(s.bytes, 1000);
+	assert_int_equal(s.delivered, 0);
+	stream_output_ops.closed(&s);
+	fresh();
+	assert_int_equal(stream_open(&s, "stdin", -1, true, &err), 0);
+	assert_int_equal(give(buf, 4), 0);
+}
+
+/* ---- output ---- */
+
+static void check_pipe(int fd, const uint8_t *want, size_t len)
+{
+	uint8_t *buf = malloc(len + 1);
+	size_t have = 0;
+	ssize_t n;
+
+	assert_non_null(buf);
+	while (have < len) {
+		n = read(fd, buf + have, len + 1 - have);
+		assert_true(n > 0);
+		have += (size_t)n;
+	}
+	assert_int_equal(have, len);
+	assert_memory_equal(buf, want, len);
+	free(buf);
+}
+
+/* Fill it, drain it, fill it: all that was taken comes out, once. */
+static void never_waits(int wr, int rd)
+{
+	size_t sent = 0, seen = 0;
+	ssize_t n;
+
+	(void)wr;
+	while (sent < sizeof(bytes)) {
+		size_t part = sizeof(bytes) - sent;
+
+		n = take(bytes + sent, part < 30000 ? part : 30000);
+		assert_true(n >= 0);
+		sent += (size_t)n;
+		if (n)
+			continue;
+		assert_true(sent > seen);
+		check_pipe(rd, bytes + seen, sent - seen);
+		seen = sent;
+	}
+	check_pipe(rd, bytes + seen, sent - seen);
+	assert_int_equal(s.bytes, sizeof(bytes));
+	assert_int_equal(s.delivered, sizeof(bytes));
+	assert_int_equal(nr_events[STREAM_FIRST_BYTE], 1);
+}
+
+static void out_to_a_pipe(void **state)
+{
+	int p[2], other, before;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	other = dup(p[1]);
+	before = fcntl(other, F_GETFL);
+	open_out(p[1], STREAM_OWN);
+	assert_int_equal(fcntl(other, F_GETFL), before);
+	assert_true(fcntl(s.fd, F_GETFL) & O_NONBLOCK);
+	assert_true(fcntl(s.fd, F_GETFD) & FD_CLOEXEC);
+	never_waits(p[1], p[0]);
+	close(other);
+	/* Closing ours is the end for the reader. */
+	stream_output_ops.closed(&s);
+	assert_int_equal(read(p[0], bytes, 1), 0);
+	close(p[0]);
+}
+
+static void out_to_a_pipe_of_others(void **state)
+{
+	int p[2], wr, before;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	before = fcntl(p[1], F_GETFL);
+	wr = dup(p[1]);
+	open_shared(wr, false);
+	never_waits(wr, p[0]);
+	assert_int_equal(fcntl(p[1], F_GETFL), before);
+	/* A pipe with less room than PIPE_BUF is not written to at all. */
+	while (take(bytes, 4096) > 0)
+		;
+	assert_int_equal(take(bytes, 1), 0);
+	close(p[0]);
+	assert_int_equal(take(bytes, 1), -EPIPE);
+	assert_int_equal(s.error, 0);
+	close(p[1]);
+}
+
+static void out_to_a_socket(void **state)
+{
+	int p[2], other, before;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+	other = dup(p[1]);
+	before = fcntl(other, F_GETFL);
+	open_out(p[1], STREAM_SOCKET);
+	never_waits(p[1], p[0]);
+	assert_int_equal(fcntl(other, F_GETFL), before);
+	close(p[0]);
+	assert_int_equal(take(bytes, 1), -EPIPE);
+	assert_int_equal(s.error, 0);
+	assert_int_equal(nr_events[STREAM_FAILED], 0);
+	close(other);
+}
+
+static void out_to_a_file(void **state)
+{
+	char name[] = "/tmp/test_stream.XXXXXX";
+	uint8_t buf[64];
+	int fd = mkstemp(name), other;
+
+	(void)state;
+	assert_true(fd >= 0);
+	unlink(name);
+	assert_int_equal(write(fd, "before", 6), 6);
+	other = dup(fd);
+	open_out(fd, STREAM_FILE);
+	assert_int_equal(take(bytes, 50), 50);
+	assert_int_equal(fcntl(other, F_GETFL) & O_NONBLOCK, 0);
+	/* The position is the one that others go on from, as in a shell. */
+	assert_int_equal(write(other, "after", 5), 5);
+	assert_int_equal(pread(other, buf, sizeof(buf), 0), 61);
+	assert_memory_equal(buf, "before", 6);
+	assert_memory_equal(buf + 6, bytes, 50);
+	assert_memory_equal(buf + 56, "after", 5);
+	close(other);
+}
+
+static void out_to_a_terminal(void **state)
+{
+	struct termios raw;
+	int master, slave, other, before;
+	uint8_t buf[16];
+
+	(void)state;
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	tcgetattr(slave, &raw);
+	cfmakeraw(&raw);
+	tcsetattr(slave, TCSANOW, &raw);
+	other = dup(slave);
+	before = fcntl(other, F_GETFL);
+	open_out(slave, STREAM_OWN);
+	assert_int_equal(take(bytes, 10), 10);
+	assert_int_equal(read(master, buf, sizeof(buf)), 10);
+	assert_memory_equal(buf, bytes, 10);
+	assert_int_equal(fcntl(other, F_GETFL), before);
+	/* Nobody reads: it fills up, and nobody waits. */
+	while (take(bytes, 1000) > 0)
+		;
+	assert_int_equal(take(bytes, 1000), 0);
+	close(master);
+	/* It hung up: not a reader that lost interest, but no disk either. */
+	assert_int_equal(take(bytes, 10), -EPIPE);
+	close(other);
+}
+
+static void a_reader_that_goes_away(void **state)
+{
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	open_out(p[1], STREAM_OWN);
+	assert_int_equal(take(bytes, 10), 10);
+	close(p[0]);
+	assert_int_equal(take(bytes, 10), -EPIPE);
+	assert_int_equal(s.error, 0);
+	assert_int_equal(nr_events[STREAM_FAILED], 0);
+	assert_int_equal(s.delivered, 10);
+}
+
+static void a_disk_that_is_full(void **state)
+{
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(fd >= 0);
+	open_out(fd, STREAM_OWN);
+	assert_int_equal(take(bytes, 10), -EPIPE);
+	assert_int_equal(s.error, ENOSPC);
+	assert_int_equal(take(bytes, 10), -EPIPE);
+	assert_int_equal(nr_events[STREAM_FAILED], 1);
+	assert_int_equal(s.bytes, 0);
+}
+
+static void a_file_that_may_not_grow(void **state)
+{
+	char name[] = "/tmp/test_stream.XXXXXX";
+	struct rlimit old, few;
+	int fd = mkstemp(name);
+
+	(void)state;
+	unlink(name);
+	open_out(fd, STREAM_FILE);
+	getrlimit(RLIMIT_FSIZE, &old);
+	few = (struct rlimit){ 15, old.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &few);
+	/* As far as it goes, then the error. */
+	assert_int_equal(take(bytes, 20), 15);
+	assert_int_equal(take(bytes + 15, 5), -EPIPE);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(s.error, EFBIG);
+	assert_int_equal(s.delivered, 15);
+}
+
+/* ---- limits ---- */
+
+static void limits(void **state)
+{
+	/* Two writes a, b against a limit: bytes out, cut or not. */
+	static const struct {
+		uint64_t limit;
+		size_t a, b;
+		uint64_t out;
+		bool cut;
+	} t[] = {
+		{ 10, 4, 6, 10, false },
+		{ 10, 10, 0, 10, false },
+		{ 10, 10, 1, 10, true },
+		{ 10, 11, 0, 10, true },
+		{ 10, 4, 7, 10, true },
+		{ 10, 4, 700, 10, true },
+		{ 0, 1, 0, 0, true },
+		{ 0, 0, 0, 0, false },
+		{ 1, 1, 1, 1, true },
+		{ UINT64_MAX, 1000, 1000, 2000, false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		int p[2];
+
+		fresh();
+		s.limit = t[i].limit;
+		assert_int_equal(pipe(p), 0);
+		open_out(p[1], STREAM_OWN);
+		/* The guest is never held back by a limit. */
+		assert_int_equal(take(bytes, t[i].a), t[i].a);
+		assert_int_equal(take(bytes + t[i].a, t[i].b), t[i].b);
+		if (s.truncated != t[i].cut || s.delivered != t[i].out ||
+		    s.bytes != t[i].out ||
+		    nr_events[STREAM_OVER_LIMIT] != t[i].cut)
+			fail_msg("row %zu", i);
+		/* Once over, whatever comes is dropped, silently. */
+		if (t[i].cut) {
+			assert_int_equal(take(bytes, 5), 5);
+			assert_int_equal(nr_events[STREAM_OVER_LIMIT], 1);
+			assert_int_equal(s.delivered, t[i].out);
+		}
+		stream_close(&s);
+		if (t[i].out)
+			check_pipe(p[0], bytes, t[i].out);
+		assert_int_equal(read(p[0], &p[1], 1), 0);
+		close(p[0]);
+	}
+}
+
+static void limit_with_a_slow_reader(void **state)
+{
+	const size_t limit = 100 * 1000;
+	size_t sent = 0, seen = 0;
+	int p[2];
+	ssize_t n;
+
+	(void)state;
+	s.limit = limit;
+	assert_int_equal(pipe(p), 0);
+	open_out(p[1], STREAM_OWN);
+	for (;;) {
+		n = take(bytes + sent, 120 * 1000 - sent);
+		assert_true(n >= 0);
+		sent += (size_t)n;
+		/* Not cut before all that is allowed is out. */
+		if (s.truncated)
+			break;
+		assert_int_equal(s.delivered, sent);
+		check_pipe(p[0], bytes + seen, sent - seen);
+		seen = sent;
+	}
+	assert_int_equal(sent, 120 * 1000);
+	assert_int_equal(s.delivered, limit);
+	check_pipe(p[0], bytes + seen, limit - seen);
+	close(p[0]);
+}
+
+/* ---- input ---- */
+
+static void in_from(int rd, int wr, enum stream_way way)
+{
+	uint8_t buf[100];
+
+	if (way == STREAM_SHARED)
+		open_shared(rd, true);
+	else
+		open_in(rd, way);
+	assert_int_equal(give(buf, sizeof(buf)), -EAGAIN);
+	assert_int_equal(nr_events[STREAM_FIRST_BYTE], 0);
+	assert_int_equal(write(wr, bytes, 130), 130);
+	assert_int_equal(give(buf, 100), 100);
+	assert_memory_equal(buf, bytes, 100);
+	assert_int_equal(give(buf, 100), 30);
+	assert_memory_equal(buf, bytes + 100, 30);
+	assert_int_equal(give(buf, 100), -EAGAIN);
+	assert_int_equal(s.bytes, 130);
+	assert_int_equal(s.delivered, 130);
+	assert_int_equal(nr_events[STREAM_FIRST_BYTE], 1);
+	assert_int_equal(write(wr, bytes, 1), 1);
+	close(wr);
+	assert_int_equal(give(buf, 100), 1);
+	assert_int_equal(give(buf, 100), 0);
+	assert_int_equal(give(buf, 100), 0);
+}
+
+static void in_from_a_pipe(void **state)
+{
+	int p[2], other, before;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	other = dup(p[0]);
+	before = fcntl(other, F_GETFL);
+	in_from(p[0], p[1], STREAM_OWN);
+	assert_int_equal(fcntl(other, F_GETFL), before);
+	close(other);
+}
+
+static void in_from_a_pipe_of_others(void **state)
+{
+	int p[2], rd, before;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	before = fcntl(p[0], F_GETFL);
+	rd = dup(p[0]);
+	in_from(rd, p[1], STREAM_SHARED);
+	assert_int_equal(fcntl(p[0], F_GETFL), before);
+	close(p[0]);
+}
+
+static void in_from_a_socket(void **state)
+{
+	int p[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+	in_from(p[0], p[1], STREAM_SOCKET);
+	assert_int_equal(fcntl(p[0], F_GETFL) & O_NONBLOCK, 0);
+}
+
+static void in_from_a_file(void **state)
+{
+	char name[] = "/tmp/test_stream.XXXXXX";
+	uint8_t buf[100];
+	int fd = mkstemp(name);
+
+	(void)state;
+	unlink(name);
+	assert_int_equal(write(fd, bytes, 150), 150);
+	lseek(fd, 40, SEEK_SET);
+	open_in(fd, STREAM_FILE);
+	assert_int_equal(give(buf, 100), 100);
+	assert_memory_equal(buf, bytes + 40, 100);
+	assert_int_equal(give(buf, 100), 10);
+	assert_int_equal(give(buf, 100), 0);
+}
+
+static void in_from_a_terminal(void **state)
+{
+	int master, slave;
+	uint8_t buf[100];
+
+	(void)state;
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	open_in(slave, STREAM_OWN);
+	assert_int_equal(give(buf, 100), -EAGAIN);
+	assert_int_equal(write(master, "one\nhalf", 8), 8);
+	assert_int_equal(give(buf, 100), 4);
+	assert_memory_equal(buf, "one\n", 4);
+	assert_int_equal(give(buf, 100), -EAGAIN);
+	assert_int_equal(write(master, "\n", 1), 1);
+	assert_int_equal(give(buf, 100), 5);
+	/* ^D on an empty line is the end. */
+	assert_int_equal(write(master, "\4", 1), 1);
+	assert_int_equal(give(buf, 100), 0);
+	/* So is a terminal that is gone. */
+	close(master);
+	assert_int_equal(give(buf, 100), 0);
+}
+
+/* What cannot be opened by its name in /proc, and is no pipe either. */
+static void in_from_something_else(void **state)
+{
+	int fd = eventfd(0, 0);
+	uint64_t one = 1;
+	uint8_t buf[8];
+	struct iovec iov = { buf, 8 };
+
+	(void)state;
+	open_in(fd, STREAM_SHARED);
+	assert_int_equal(stream_input_ops.give(&s, &iov, 1), -EAGAIN);
+	assert_int_equal(write(fd, &one, 8), 8);
+	assert_int_equal(stream_input_ops.give(&s, &iov, 1), 8);
+	assert_int_equal(stream_input_ops.give(&s, &iov, 1), -EAGAIN);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+}
+
+static void the_guest_closes_its_input(void **state)
+{
+	uint8_t buf[4];
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	open_in(p[0], STREAM_OWN);
+	/* Who writes to the input port talks to nobody. */
+	assert_int_equal(stream_input_ops.take(&s, NULL, 0, 77), 77);
+	stream_input_ops.closed(&s);
+	assert_int_equal(write(p[1], "x", 1), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_int_equal(give(buf, 4), 0);
+	close(p[1]);
+}
+
+static void kept_open_until_the_end(void **state)
+{
+	int p[2];
+
+	(void)state;
+	s.keep_open = true;
+	assert_int_equal(pipe(p), 0);
+	open_out(p[1], STREAM_OWN);
+	stream_output_ops.closed(&s);
+	assert_int_equal(take(bytes, 3), 3);
+	check_pipe(p[0], bytes, 3);
+	close(p[0]);
+}
+
+static void many_buffers(void **state)
+{
+	struct iovec iov[VIRTQ_MAX_SIZE];
+	uint8_t back[VIRTQ_MAX_SIZE];
+	unsigned i;
+	int p[2];
+
+	(void)state;
+	for (i = 0; i < VIRTQ_MAX_SIZE; i++)
+		iov[i] = (struct iovec){ bytes + i, 1 };
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+	open_out(p[1], STREAM_SOCKET);
+	assert_int_equal(stream_output_ops.take(&s, iov, VIRTQ_MAX_SIZE,
+						VIRTQ_MAX_SIZE),
+			 VIRTQ_MAX_SIZE);
+	fresh();
+	for (i = 0; i < VIRTQ_MAX_SIZE; i++)
+		iov[i] = (struct iovec){ back + i, 1 };
+	open_in(p[0], STREAM_SOCKET);
+	assert_int_equal(stream_input_ops.give(&s, iov, VIRTQ_MAX_SIZE),
+			 VIRTQ_MAX_SIZE);
+	assert_memory_equal(back, bytes, VIRTQ_MAX_SIZE);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(descriptors_that_do_not_do),
+		TEST(none_at_all),
+		TEST(out_to_a_pipe),
+		TEST(out_to_a_pipe_of_others),
+		TEST(out_to_a_socket),
+		TEST(out_to_a_file),
+		TEST(out_to_a_terminal),
+		TEST(a_reader_that_goes_away),
+		TEST(a_disk_that_is_full),
+		TEST(a_file_that_may_not_grow),
+		TEST(limits),
+		TEST(limit_with_a_slow_reader),
+		TEST(in_from_a_pipe),
+		TEST(in_from_a_pipe_of_others),
+		TEST(in_from_a_socket),
+		TEST(in_from_a_file),
+		TEST(in_from_a_terminal),
+		TEST(in_from_something_else),
+		TEST(the_guest_closes_its_input),
+		TEST(kept_open_until_the_end),
+		TEST(many_buffers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
