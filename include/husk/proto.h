@@ -16,7 +16,11 @@
  *
  * Before init sends END it has put every byte of the job's output streams
  * into their ports' queues, so the host that has seen END and emptied those
- * queues has everything.
+ * queues has everything. After END the guest waits: a reset would take the
+ * queues away. It resets when the host closes the control port.
+ *
+ * The host opens its end of the streams before that of control: a stream that
+ * is closed once the job is known has lost its reader.
  *
  * A frame of another version, of an unknown type, longer than the limit, or
  * whose fields contradict each other ends the conversation: the guest powers
