@@ -217,6 +217,8 @@ int virtq_load(struct virtq *q, struct unpack *u)
 	q->s.size = unpack_u16(u);
 	q->s.last_avail = unpack_u16(u);
 	q->s.next_used = unpack_u16(u);
+	/* Nobody saves between a push and the interrupt for it. */
+	q->s.asked = q->s.next_used;
 	ready = unpack_bool(u);
 	q->s.no_notify = unpack_bool(u);
 	q->s.ready = false;
