@@ -350,6 +350,28 @@ static void without_the_multiport_feature(void **state)
 	assert_false(broken());
 }
 
+static void work_per_call_is_bounded(void **state)
+{
+	struct mockbuf b[3];
+	uint16_t head;
+	unsigned i;
+
+	(void)state;
+	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	/* The same megabyte three times in each of four requests. */
+	for (i = 0; i < 3; i++)
+		b[i] = (struct mockbuf){ MOCK_HIGH, 1u << 20, false };
+	head = mockring_add(&g.drv.ring[1], b, 3);
+	for (i = 0; i < 3; i++)
+		mockring_offer(&g.drv.ring[1], head);
+	mockdrv_kick(&g.drv, 1);
+	assert_int_equal(g.back[0].nr_taken, 3u << 20);
+	assert_true(console_wants(&g.con, 0) & POLLOUT);
+	g.back[0].nr_taken = 0;
+	console_pump(&g.con, 0);
+	assert_int_equal(g.back[0].nr_taken, 3u << 20);
+}
+
 static void all_in_flight_at_reset(void **state)
 {
 	unsigned i;
@@ -387,6 +409,7 @@ int main(void)
 		TEST(pump_finds_a_broken_queue),
 		TEST(queues_that_were_never_set_up),
 		TEST(without_the_multiport_feature),
+		TEST(work_per_call_is_bounded),
 		TEST(all_in_flight_at_reset),
 	};
 
