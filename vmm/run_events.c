@@ -215,9 +215,9 @@ static void decide_report(struct run *run)
 static void decide_crash(struct run *run)
 {
 	int ended = atomic_load(&run->vcpu_ended);
-	const char *how = ended == VCPU_RESET + 1 ? "reset without a verdict" :
-			  ended ? "triple fault without a verdict" :
-				  "its init broke the protocol";
+	const char *how = ended == VCPU_RESET + 1 ? "reset without a verdict"
+			  : ended ? "triple fault without a verdict"
+				  : "its init broke the protocol";
 	char words[160];
 
 	uart_last_words(&run->vm.uart, words, sizeof(words));
