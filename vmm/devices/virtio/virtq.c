@@ -6,6 +6,7 @@
  */
 #include "devices/virtio/virtq.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/virtio_ring.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 void virtq_init(struct virtq *q, const struct gmem *mem, uint16_t max)
 {
+	assert(max && max <= VIRTQ_MAX_SIZE && !(max & (max - 1)));
 	*q = (struct virtq){ .max = max, .mem = mem };
 	virtq_reset(q);
 }
