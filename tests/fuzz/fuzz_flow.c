@@ -156,8 +156,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t sizes = feed_u8(&f);
 	unsigned i;
 
-	for (i = 0; !bytes[1] && i < sizeof(bytes); i++)
-		bytes[sizeof(bytes) - 1 - i] = (uint8_t)(i * 13 + (i >> 8) * 7 + 1);
+	if (!bytes[0])
+		for (i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (uint8_t)(i * 13 + (i >> 8) * 7 + 1);
 	memset(given, 0, sizeof(given));
 	memset(written, 0, sizeof(written));
 	nr_writes = 0;
