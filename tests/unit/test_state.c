@@ -1,251 +1,415 @@
-/* LINK: tests/unit/mockcon.c tests/unit/mockdrv.c vmm/core/gmem.c */
-/* LINK: vmm/devices/virtio/virtq.c vmm/devices/virtio/vdev.c */
-/* LINK: vmm/devices/virtio/vmmio.c vmm/devices/virtio/console.c */
-/* LINK: vmm/devices/ioapic.c */
 // SPDX-License-Identifier: MIT
+/* LINK: vmm/arch/x86_64/state_format.c vmm/arch/x86_64/msrs.c */
 /*
- * Device state to bytes and back: what is loaded goes on where the saved one
- * stood, over the same guest memory; bytes that are cut or wrong are refused.
+ * A vCPU's state as bytes: what is written is read back, and anything else is
+ * refused with a line that says what is wrong with it. Bytes of the file are
+ * changed by hand where the writer could not write such a thing.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "arch/x86_64/state_format.h"
 
-#include <errno.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_console.h>
-#include <linux/virtio_mmio.h>
-#include <poll.h>
-#include <stdlib.h>
+#include "arch/arch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
-#include "devices/ioapic.h"
-#include "devices/virtio/vmmio.h"
-#include "mockcon.h"
+#include <cmocka.h>
 
-static struct mockcon g;
-static uint8_t buf[4096];
+#define NR_LEAVES 3u
+#define NR_MSRS	  4u
+
+/* Where things are in the head and behind it. */
+#define AT_MACHINE 8u
+#define AT_VERSION 10u
+#define AT_LENGTH  12u
+#define AT_PARTS   16u
+
+static struct {
+	struct kvm_cpuid2 head;
+	struct kvm_cpuid_entry2 entry[NR_LEAVES];
+} cpuid = {
+	.head = { .nent = NR_LEAVES },
+	.entry = { { .function = 0, .eax = 1 },
+		   { .function = 1, .ebx = 0x05000800 },
+		   { .function = 7, .flags = 1 } },
+};
+
+static struct {
+	struct kvm_msrs head;
+	struct kvm_msr_entry entry[NR_MSRS];
+} msrs = {
+	.head = { .nmsrs = NR_MSRS },
+	.entry = { { .index = 0x174, .data = 1 },
+		   { .index = 0x277, .data = 2 },
+		   { .index = 0x4b564d01, .data = 3 },
+		   { .index = 0xc0000102, .data = 4 } },
+};
+
+static struct kvm_mp_state mp = { KVM_MP_STATE_HALTED };
+static struct kvm_regs regs = { .rip = 0x1000 };
+static struct kvm_sregs sregs = { .cr3 = 0x2000 };
+static struct kvm_xcrs xcrs = { .nr_xcrs = 1 };
+static uint8_t xsave[STATE_XSAVE_MIN + 128];
+static struct kvm_debugregs debug = { .dr7 = 0x400 };
+static struct kvm_lapic_state lapic;
+static struct vcpu_tsc tsc = { 1, 2, 3, 0 };
+static struct kvm_vcpu_events events;
+
+static struct vcpu_state state;
+static _Alignas(8) uint8_t buf[ARCH_VCPU_STATE_MAX];
 static size_t len;
 
-static void save(void)
+static void view(enum vcpu_part part, const void *data, size_t size)
 {
-	struct pack p;
-
-	pack_init(&p, buf, sizeof(buf));
-	console_save(&g.con, &p);
-	assert_false(p.failed);
-	len = p.len;
+	state.part[part].data = data;
+	state.part[part].len = (uint32_t)size;
 }
 
-/* Port 0 is open and held back in the middle of a request. */
-static int set_up(void **state)
+static int set_up(void **unused)
 {
-	(void)state;
-	mockcon_init(&g, 2, 4, 4);
-	mockcon_boot(&g);
-	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	g.back[0].room = 3;
-	assert_true(mockcon_write(&g, 0, "abcdef", 6));
-	save();
-	return 0;
+	struct err e = { 0 };
+
+	(void)unused;
+	memset(xsave, 0x5a, sizeof(xsave));
+	view(VCPU_CPUID, &cpuid, sizeof(cpuid));
+	view(VCPU_MP_STATE, &mp, sizeof(mp));
+	view(VCPU_REGS, &regs, sizeof(regs));
+	view(VCPU_SREGS, &sregs, sizeof(sregs));
+	view(VCPU_XCRS, &xcrs, sizeof(xcrs));
+	view(VCPU_XSAVE, xsave, sizeof(xsave));
+	view(VCPU_DEBUGREGS, &debug, sizeof(debug));
+	view(VCPU_LAPIC, &lapic, sizeof(lapic));
+	view(VCPU_TSC, &tsc, sizeof(tsc));
+	view(VCPU_MSRS, &msrs, sizeof(msrs));
+	view(VCPU_EVENTS, &events, sizeof(events));
+	return vcpu_state_write(&state, buf, sizeof(buf), &len, &e);
 }
 
-static int tear_down(void **state)
+static void refused(const char *word)
 {
-	(void)state;
-	mockcon_fini(&g);
-	return 0;
+	struct vcpu_state s;
+	struct err e = { 0 };
+	int r = vcpu_state_read(&s, buf, len, &e);
+
+	assert_true(r < 0);
+	assert_int_equal(e.code, -r);
+	if (!strstr(e.msg, word))
+		fail_msg("'%s' does not say '%s'", e.msg, word);
 }
 
-/* The device again, as a new process has it: nothing but its making. */
-static void make_anew(void)
+static void put32(size_t at, uint32_t v)
 {
-	struct console_port_config c[2];
-	struct irq_line irq = mockdrv_irq(&g.drv);
-	unsigned i;
-
-	for (i = 0; i < 2; i++)
-		c[i] = g.con.port[i].c;
-	console_fini(&g.con);
-	console_init(&g.con, &g.drv.mem, &irq, c, 2, g.con.changed, &g);
+	memcpy(buf + at, &v, sizeof(v));
 }
 
-static int load(const uint8_t *from, size_t n)
+static uint32_t get32(size_t at)
 {
-	uint8_t *copy = malloc(n ? n : 1);
-	struct unpack u;
-	int r;
+	uint32_t v;
 
-	assert_non_null(copy);
-	memcpy(copy, from, n);
-	unpack_init(&u, copy, n);
-	make_anew();
-	r = console_load(&g.con, &u);
-	assert_true(r || unpack_is_done(&u));
-	free(copy);
-	return r;
+	memcpy(&v, buf + at, sizeof(v));
+	return v;
 }
 
-static void goes_on_where_it_stood(void **state)
+/* Where a part's head is: type, length. */
+static size_t head_of(enum vcpu_part part)
 {
-	(void)state;
-	assert_int_equal(load(buf, len), 0);
-	assert_true(vdev_is_live(&g.con.vdev));
-	assert_true(console_wants(&g.con, 0) & POLLOUT);
-	/* Half of the request was taken before; the rest comes now, once. */
-	g.back[0].room = SIZE_MAX;
-	console_pump(&g.con, 0);
-	assert_int_equal(g.back[0].nr_taken, 6);
-	assert_memory_equal(g.back[0].taken, "abcdef", 6);
-	g.back[0].give = (const uint8_t *)"in";
-	g.back[0].left = 2;
-	console_pump(&g.con, 0);
-	assert_int_equal(mockcon_read(&g, 0), 2);
-	mockcon_control(&g, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	assert_true(mockcon_write(&g, 1, "x", 1));
-	assert_int_equal(g.back[1].nr_taken, 1);
-	assert_false(mockdrv_is_broken(&g.drv));
+	size_t at = AT_PARTS;
+
+	while (get32(at) != part)
+		at += 8 + (get32(at + 4) + 7) / 8 * 8;
+	return at;
 }
 
-static void saves_the_same_again(void **state)
+static size_t data_of(enum vcpu_part part)
 {
-	uint8_t again[sizeof(buf)];
-	struct pack p;
+	return head_of(part) + 8;
+}
 
-	(void)state;
-	assert_int_equal(load(buf, len), 0);
-	pack_init(&p, again, sizeof(again));
-	console_save(&g.con, &p);
-	assert_int_equal(p.len, len);
+static void what_is_written_is_read(void **unused)
+{
+	struct vcpu_state s;
+	struct err e = { 0 };
+
+	(void)unused;
+	assert_int_equal(vcpu_state_read(&s, buf, len, &e), 0);
+	for (enum vcpu_part i = VCPU_CPUID; i < VCPU_PARTS_END; i++) {
+		assert_int_equal(s.part[i].len, state.part[i].len);
+		assert_memory_equal(s.part[i].data, state.part[i].data,
+				    s.part[i].len);
+		assert_int_equal((uintptr_t)s.part[i].data % 8, 0);
+	}
+	assert_int_equal(vcpu_state_index(&s), 5);
+}
+
+static void written_again_it_is_the_same(void **unused)
+{
+	static uint8_t again[ARCH_VCPU_STATE_MAX];
+	struct vcpu_state s;
+	struct err e = { 0 };
+	size_t n;
+
+	(void)unused;
+	assert_int_equal(vcpu_state_read(&s, buf, len, &e), 0);
+	assert_int_equal(vcpu_state_write(&s, again, sizeof(again), &n, &e), 0);
+	assert_int_equal(n, len);
 	assert_memory_equal(again, buf, len);
 }
 
-static void old_news_do_not_interrupt(void **state)
+static void every_truncation(void **unused)
 {
-	(void)state;
-	mockcon_control(&g, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	assert_true(mockcon_write(&g, 1, "x", 1));
-	mockdrv_ack(&g.drv);
-	save();
-	assert_int_equal(load(buf, len), 0);
-	g.drv.nr_irqs = 0;
-	console_pump(&g.con, 0);
-	console_pump(&g.con, 1);
-	assert_int_equal(g.drv.nr_irqs, 0);
+	struct vcpu_state s;
+	struct err e = { 0 };
+	size_t whole = len;
+
+	(void)unused;
+	for (len = 0; len < whole; len++) {
+		assert_true(vcpu_state_read(&s, buf, len, &e) < 0);
+		if (len < AT_PARTS)
+			continue;
+		/* Also one whose head agrees. */
+		put32(AT_LENGTH, (uint32_t)len);
+		assert_true(vcpu_state_read(&s, buf, len, &e) < 0);
+		put32(AT_LENGTH, (uint32_t)whole);
+	}
+	assert_int_equal(vcpu_state_read(&s, buf, len, &e), 0);
 }
 
-static void cut_anywhere(void **state)
+static void something_behind_it(void **unused)
 {
-	size_t n;
-
-	(void)state;
-	for (n = 0; n < len; n++)
-		if (load(buf, n) != -EPROTO)
-			fail_msg("%zu of %zu bytes were enough", n, len);
+	(void)unused;
+	len += 8;
+	refused("bytes instead of");
+	put32(AT_LENGTH, (uint32_t)len);
+	refused("follows");
 }
 
-static void any_byte_wrong(void **state)
+static void not_a_state(void **unused)
 {
-	uint8_t bad[sizeof(buf)];
-	unsigned i, q;
-	size_t n;
+	(void)unused;
+	buf[0] ^= 1;
+	refused("no vCPU state");
+}
 
-	(void)state;
-	memcpy(bad, buf, len);
-	for (n = 0; n < len; n++) {
-		for (i = 1; i < 256; i += 50) {
-			bad[n] = (uint8_t)(buf[n] + i);
-			/* Refused, or a device that stays in its memory. */
-			if (load(bad, len))
-				continue;
-			for (q = 0; q < 6; q++)
-				mockdrv_kick(&g.drv, q);
-			console_pump(&g.con, 0);
-			console_wants(&g.con, 0);
+static void other_machine(void **unused)
+{
+	(void)unused;
+	buf[AT_MACHINE] = 183; /* arm64 */
+	refused("machine type 183");
+}
+
+static void other_version(void **unused)
+{
+	(void)unused;
+	buf[AT_VERSION]++;
+	refused("make the template again");
+	buf[AT_VERSION] -= 2;
+	refused("format 0");
+}
+
+static void missing_and_repeated_parts(void **unused)
+{
+	(void)unused;
+	for (enum vcpu_part i = VCPU_CPUID; i < VCPU_PARTS_END; i++) {
+		size_t at = head_of(i);
+
+		put32(at, i + 1);
+		refused("is missing");
+		put32(at, i == VCPU_CPUID ? VCPU_PARTS_END : i - 1u);
+		refused("is missing");
+		put32(at, 0xffffffff);
+		refused("is missing");
+		put32(at, i);
+	}
+}
+
+static void absurd_lengths(void **unused)
+{
+	static const uint32_t lengths[] = {
+		0,	    1,		7,	    0x10000,   0x7fffffff,
+		0x80000000, 0xfffffff8, 0xfffffff9, 0xffffffff
+	};
+	struct vcpu_state s;
+	struct err e = { 0 };
+
+	(void)unused;
+	for (enum vcpu_part i = VCPU_CPUID; i < VCPU_PARTS_END; i++) {
+		size_t at = head_of(i) + 4;
+		uint32_t right = get32(at);
+
+		for (unsigned j = 0; j < sizeof(lengths) / 4; j++) {
+			put32(at, lengths[j]);
+			refused("length");
 		}
-		bad[n] = buf[n];
+		/* One element, one byte, one word too many. */
+		put32(at, right + 1);
+		refused("length");
+		put32(at, right + 40);
+		assert_true(vcpu_state_read(&s, buf, len, &e) < 0);
+		put32(at, right + 16);
+		assert_true(vcpu_state_read(&s, buf, len, &e) < 0);
+		put32(at, right);
 	}
 }
 
-static void a_live_queue_outside_of_ram(void **state)
+static void wrong_counts(void **unused)
 {
-	struct virtq q;
-	struct unpack u;
-	struct pack p;
+	static const uint32_t counts[] = { 0,	      2,	  5,
+					   256,	      0x10000000, 0x20000000,
+					   0xffffffff };
 
-	(void)state;
-	virtq_init(&q, &g.drv.mem, 8);
-	q.s.desc = q.s.avail = q.s.used = MOCK_LOW_END;
-	q.s.ready = true;
-	pack_init(&p, buf, sizeof(buf));
-	virtq_save(&q, &p);
-	unpack_init(&u, buf, p.len);
-	assert_int_equal(virtq_load(&q, &u), -EPROTO);
-	assert_false(q.s.ready);
-	/* One that is not live may say what it likes. */
-	pack_init(&p, buf, sizeof(buf));
-	virtq_save(&q, &p);
-	unpack_init(&u, buf, p.len);
-	assert_int_equal(virtq_load(&q, &u), 0);
-	assert_false(virtq_has_work(&q));
+	(void)unused;
+	for (unsigned i = 0; i < sizeof(counts) / 4; i++) {
+		put32(data_of(VCPU_CPUID), counts[i]);
+		refused("wrong count");
+	}
+	put32(data_of(VCPU_CPUID), NR_LEAVES);
+	for (unsigned i = 0; i < sizeof(counts) / 4; i++) {
+		put32(data_of(VCPU_MSRS), counts[i]);
+		refused("wrong count");
+	}
 }
 
-static unsigned nr_sent;
-
-static void on_msi(void *opaque, uint64_t addr, uint32_t data)
+/* A cut in the middle of a part, with a head that agrees with the rest. */
+static void part_longer_than_the_file(void **unused)
 {
-	(void)opaque;
-	assert_int_equal(addr, 0xfee02000);
-	assert_int_equal(data, 0x44);
-	nr_sent++;
+	(void)unused;
+	len = data_of(VCPU_XSAVE) + 100;
+	put32(AT_LENGTH, (uint32_t)len);
+	refused("cut off");
 }
 
-static void interrupt_controller(void **state)
+static void padding_that_is_not_zero(void **unused)
 {
-	struct ioapic a, b;
-	struct irq_line line;
-	struct unpack u;
-	struct pack p;
+	(void)unused;
+	put32(data_of(VCPU_MP_STATE) + 4, 0x01000000);
+	refused("zeros");
+}
+
+static void msrs_that_do_not_belong(void **unused)
+{
+	static const uint32_t never[] = { 0x10,	 0x11,	0x12,  0x1b, 0x8b,
+					  0x6e0, 0x800, 0x83f, 0x10a };
+	size_t at = data_of(VCPU_MSRS) + 8;
+
+	(void)unused;
+	for (unsigned i = 0; i < sizeof(never) / 4; i++) {
+		/* The first keeps the order whatever it is, up to 0x277. */
+		if (never[i] >= 0x277) {
+			put32(at + 16, never[i]);
+			refused("does not belong");
+			put32(at + 16, 0x277);
+			continue;
+		}
+		put32(at, never[i]);
+		refused("does not belong");
+		put32(at, 0x174);
+	}
+	put32(at + 32, 0x4b564d00); /* wall clock */
+	refused("does not belong");
+	put32(at + 32, 0x4b564d01);
+	put32(at + 48, 0xc0000101); /* GS base */
+	refused("does not belong");
+}
+
+static void msrs_out_of_order_or_twice(void **unused)
+{
+	size_t at = data_of(VCPU_MSRS) + 8;
+
+	(void)unused;
+	put32(at, 0x277);
+	refused("not in order");
+	put32(at, 0x278);
+	refused("not in order");
+}
+
+static void cpuid_without_an_id(void **unused)
+{
+	(void)unused;
+	put32(data_of(VCPU_CPUID) + 8 + 40, 2);
+	refused("lacks leaf 1");
+}
+
+static void largest_state_fits(void **unused)
+{
+	static uint8_t big[ARCH_VCPU_STATE_MAX];
+	struct kvm_msrs *m = (struct kvm_msrs *)(void *)big;
+	struct err e = { 0 };
+
+	(void)unused;
+	m->nmsrs = STATE_MAX_MSRS;
+	view(VCPU_CPUID, big, 8 + 256 * 40);
+	view(VCPU_XSAVE, big, STATE_XSAVE_MAX);
+	view(VCPU_MSRS, big, 8 + STATE_MAX_MSRS * 16);
+	assert_int_equal(vcpu_state_write(&state, buf, sizeof(buf), &len, &e),
+			 0);
+	assert_true(len < ARCH_VCPU_STATE_MAX);
+	assert_true(vcpu_state_write(&state, buf, len - 1, &len, &e) < 0);
+	assert_non_null(strstr(e.msg, "more than"));
+}
+
+static void odd_buffer(void **unused)
+{
+	struct vcpu_state s;
+	struct err e = { 0 };
+
+	(void)unused;
+	memmove(buf + 1, buf, len);
+	assert_true(vcpu_state_read(&s, buf + 1, len, &e) < 0);
+}
+
+static void the_clock(void **unused)
+{
+	uint8_t c[ARCH_CLOCK_STATE_MAX];
+	struct err e = { 0 };
+	uint64_t ns = 0;
 	size_t n;
 
-	(void)state;
-	nr_sent = 0;
-	ioapic_init(&a, 3, on_msi, NULL);
-	ioapic_bus_ops.write(&a, 0, 4, 0x13);
-	ioapic_bus_ops.write(&a, 0x10, 4, 0x02000000);
-	line = ioapic_line(&a, 1);
-	irq_raise(&line);
-	pack_init(&p, buf, sizeof(buf));
-	ioapic_save(&a, &p);
-	ioapic_init(&b, 3, on_msi, NULL);
-	unpack_init(&u, buf, p.len);
-	assert_int_equal(ioapic_load(&b, &u), 0);
-	assert_true(unpack_is_done(&u));
-	/* The edge that was kept is still to come. */
-	ioapic_bus_ops.write(&b, 0, 4, 0x12);
-	ioapic_bus_ops.write(&b, 0x10, 4, 0x44);
-	assert_int_equal(nr_sent, 1);
-	for (n = 0; n < p.len; n++) {
-		unpack_init(&u, buf, n);
-		assert_int_equal(ioapic_load(&b, &u), -EPROTO);
+	(void)unused;
+	assert_int_equal(
+		clock_state_write(0x123456789abcdefull, c, sizeof(c), &n, &e),
+		0);
+	assert_int_equal(clock_state_read(&ns, c, n, &e), 0);
+	assert_true(ns == 0x123456789abcdefull);
+	for (size_t cut = 0; cut < n; cut++) {
+		assert_true(clock_state_read(&ns, c, cut, &e) < 0);
+		if (cut < AT_PARTS)
+			continue;
+		c[AT_LENGTH] = (uint8_t)cut;
+		assert_true(clock_state_read(&ns, c, cut, &e) < 0);
+		c[AT_LENGTH] = (uint8_t)n;
 	}
-	ioapic_fini(&a);
-	ioapic_fini(&b);
+	/* A vCPU is no clock, a clock no vCPU. */
+	assert_true(clock_state_read(&ns, buf, len, &e) < 0);
+	memcpy(buf, c, len = n);
+	refused("no vCPU state");
+	assert_true(clock_state_write(1, c, n - 1, &n, &e) < 0);
 }
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup(f, set_up)
 	const struct CMUnitTest tests[] = {
-		TEST(goes_on_where_it_stood),
-		TEST(saves_the_same_again),
-		TEST(old_news_do_not_interrupt),
-		TEST(cut_anywhere),
-		TEST(any_byte_wrong),
-		TEST(a_live_queue_outside_of_ram),
-		TEST(interrupt_controller),
+		TEST(what_is_written_is_read),
+		TEST(written_again_it_is_the_same),
+		TEST(every_truncation),
+		TEST(something_behind_it),
+		TEST(not_a_state),
+		TEST(other_machine),
+		TEST(other_version),
+		TEST(missing_and_repeated_parts),
+		TEST(absurd_lengths),
+		TEST(wrong_counts),
+		TEST(part_longer_than_the_file),
+		TEST(padding_that_is_not_zero),
+		TEST(msrs_that_do_not_belong),
+		TEST(msrs_out_of_order_or_twice),
+		TEST(cpuid_without_an_id),
+		TEST(largest_state_fits),
+		TEST(odd_buffer),
+		TEST(the_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
