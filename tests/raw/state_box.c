@@ -11,6 +11,7 @@
 
 #include "state_box.h"
 
+#include "arch/probe.h"
 #include "arch/x86_64/layout.h"
 
 #include <errno.h>
@@ -62,6 +63,25 @@ struct sg_report *box_report(const struct box *b)
 static uint64_t code_at(const char *symbol)
 {
 	return SG_CODE + (uint64_t)(symbol - sg_start);
+}
+
+const struct sg_msr box_msrs[BOX_NR_MSRS] = {
+	{ 0xc0000102, 0x00001234deadbeefull, 0 }, /* KERNEL_GS */
+	{ 0xc0000081, 0x0023001000000000ull, 0 }, /* STAR */
+	{ 0xc0000082, 0xffffffff81000040ull, 0 }, /* LSTAR */
+	{ 0xc0000084, 0x0000000000257fd5ull, 0 }, /* SFMASK */
+	{ 0x174, 0x10, 0 },			  /* SYSENTER_CS */
+	{ 0x175, 0x1000, 0 },			  /* SYSENTER_ESP */
+	{ 0x277, 0x0407050600070106ull, 0 },	  /* PAT */
+	{ 0x2ff, 0x806, 0 },			  /* MTRR default type */
+	{ 0x4b564d01, SG_CLOCK | 1, 0 },	  /* kvm-clock */
+};
+
+uint64_t box_can(void)
+{
+	return probe_is_software_kvm()
+		       ? 0
+		       : SG_AVX | SG_IRQ | SG_USER | BOX_TSC | BOX_CPUID;
 }
 
 /* ---- memory ---- */
@@ -305,6 +325,39 @@ void box_stop(struct box *b, unsigned cpu)
 	b->run[cpu]->immediate_exit = 0;
 }
 
+/* ---- up to where it is saved ---- */
+
+void box_ready(struct box *b, unsigned nr, uint64_t flags, uint64_t delta)
+{
+	struct sg_report *r;
+
+	box_boot(b, nr, flags);
+	r = box_report(b);
+	r->delta = delta;
+	r->nr_msrs = BOX_NR_MSRS;
+	memcpy(r->msr, box_msrs, sizeof(box_msrs));
+	for (unsigned i = 0; i < sizeof(r->ymm_in); i++)
+		r->ymm_in[i] = (uint8_t)(i * 7 + 1);
+	assert_int_equal(box_run(b, 0), SG_PORT_READY);
+	box_settle(b, 0);
+}
+
+void box_ready_two(struct box *b, uint64_t flags)
+{
+	struct kvm_mp_state mp = { 0 };
+
+	box_ready(b, 2, SG_MP | flags, 0);
+	assert_int_equal(box_run(b, 1), SG_PORT_AP);
+	box_settle(b, 1);
+	if (!(flags & SG_IRQ))
+		return;
+	do {
+		box_start(b, 1);
+		box_stop(b, 1);
+		ioctl(b->fd[1], KVM_GET_MP_STATE, &mp);
+	} while (mp.mp_state != KVM_MP_STATE_HALTED);
+}
+
 /* ---- state ---- */
 
 void box_save(const struct box *b, struct box_state *s)
@@ -335,6 +388,24 @@ void box_copy(struct box *to, const struct box *from, const struct box_state *s)
 {
 	box_like(to, from);
 	box_restore(to, s);
+}
+
+struct vcpu_state box_parts(const struct box_state *s, unsigned cpu)
+{
+	struct err e = { 0 };
+	struct vcpu_state v;
+
+	if (vcpu_state_read(&v, s->vcpu[cpu], s->len[cpu], &e))
+		fail_msg("%s", e.msg);
+	return v;
+}
+
+void *box_part(struct box_state *s, unsigned cpu, enum vcpu_part part)
+{
+	struct vcpu_state v = box_parts(s, cpu);
+
+	return s->vcpu[cpu] +
+	       ((const uint8_t *)v.part[part].data - s->vcpu[cpu]);
 }
 
 uint64_t box_msr(const struct box *b, unsigned cpu, uint32_t index)

@@ -8,8 +8,13 @@
 #define HUSK_TESTS_RAW_STATE_BOX_H
 
 #include "arch/arch.h"
+#include "arch/x86_64/state_format.h"
 #include "kvm.h"
 #include "state_guest.h"
+
+/* Of hardware KVM: a TSC for each VM, CPUID as it was set. */
+#define BOX_TSC	  0x100u
+#define BOX_CPUID 0x200u
 
 #define BOX_MEMORY (2ull << 20)
 #define BOX_CPUS   2u
@@ -28,10 +33,22 @@ struct box_state {
 	size_t len[BOX_CPUS], clock_len;
 };
 
+/* What this host can run: SG_* and BOX_*. */
+uint64_t box_can(void);
+
 /* At its first instruction, or with memory of `from` and vCPUs as created. */
 void box_boot(struct box *b, unsigned nr, uint64_t flags);
 void box_like(struct box *b, const struct box *from);
 void box_fini(struct box *b);
+
+/* Up to where it is saved; `delta` TSC cycles for the timer. */
+void box_ready(struct box *b, unsigned nr, uint64_t flags, uint64_t delta);
+/* Two vCPUs; 1 waits in HLT, or spins where that can't be left. */
+void box_ready_two(struct box *b, uint64_t flags);
+
+/* What the guest writes into MSRs on the way. */
+#define BOX_NR_MSRS 9u
+extern const struct sg_msr box_msrs[BOX_NR_MSRS];
 
 struct sg_report *box_report(const struct box *b);
 
@@ -55,6 +72,10 @@ void box_restore(struct box *b, const struct box_state *s);
 /* A copy of a stopped box. */
 void box_copy(struct box *to, const struct box *from,
 	      const struct box_state *s);
+
+/* Views of a saved vCPU; one part of it, to be spoilt. */
+struct vcpu_state box_parts(const struct box_state *s, unsigned cpu);
+void *box_part(struct box_state *s, unsigned cpu, enum vcpu_part part);
 
 uint64_t box_msr(const struct box *b, unsigned cpu, uint32_t index);
 void box_set_msr(const struct box *b, unsigned cpu, uint32_t index,
