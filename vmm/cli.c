@@ -33,6 +33,9 @@ static const struct command {
 } commands[] = {
 	{"run", CLI_RUN},
 	{"check", CLI_CHECK},
+	{"template create", CLI_TEMPLATE_CREATE},
+	{"template info", CLI_TEMPLATE_INFO},
+	{"template verify", CLI_TEMPLATE_VERIFY},
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -40,12 +43,18 @@ static const struct command {
 static const char help_head[] =
 	"usage: husk run [OPTION...] -- COMMAND [ARGUMENT...]\n"
 	"       husk check [--json] [--kernel=FILE] [--image=FILE]\n"
+	"       husk template create [OPTION...] --output=FILE\n"
+	"       husk template info FILE | husk template verify FILE\n"
 	"       husk --help | --version\n"
 	"\n"
 	"run     run one command in a throw-away Linux microVM, with its stdin,"
 	" stdout\n"
 	"        and stderr as husk's own; nothing it does outlives it\n"
-	"check   say whether this host can do that, and what is missing\n";
+	"check   say whether this host can do that, and what is missing\n"
+	"template create\n"
+	"        boot a machine and keep it as a file that runs start from\n"
+	"template info, template verify\n"
+	"        say what a template was made from; read it all and check it\n";
 
 static const char help_tail[] =
 	"\n"
@@ -417,9 +426,41 @@ static int check_job(const struct config *c, struct err *e)
 	return 0;
 }
 
+static int check_create(const struct config *c, struct err *e)
+{
+	if (!c->output)
+		return err_set(e, EINVAL,
+			       "no template to write (add --output=FILE)");
+	if (*c->argv)
+		return err_set(e, EINVAL,
+			       "'husk template create' runs no command, but "
+			       CLI_GIVEN " was given",
+			       *c->argv);
+	return 0;
+}
+
+static int check_file(struct cli *out, struct err *e)
+{
+	char **arg = out->config.argv;
+
+	if (!arg[0] || arg[1])
+		return err_set(e, EINVAL,
+			       "want one template (write 'husk template info "
+			       "FILE')");
+	out->file = arg[0];
+	return 0;
+}
+
 static int check_run(const struct config *c, struct err *e)
 {
 	int r = check_streams(c, e);
+
+	if (!r && c->template && c->fixed)
+		r = err_set(e, EINVAL,
+			    "option '--%s' cannot change in a copy of a "
+			    "template (make another with husk template "
+			    "create)",
+			    c->fixed);
 
 	if (!r)
 		r = check_limits(c, e);
@@ -448,8 +489,17 @@ static int parse_command(struct cli *out, enum cli_command command, char **arg,
 			return 0; /* --help, --version */
 	}
 	c->argv = arg;
-	if (command == CLI_RUN)
+	switch (command) {
+	case CLI_RUN:
 		return check_run(c, e);
+	case CLI_TEMPLATE_CREATE:
+		return check_create(c, e);
+	case CLI_TEMPLATE_INFO:
+	case CLI_TEMPLATE_VERIFY:
+		return check_file(out, e);
+	default:
+		break;
+	}
 	if (*arg)
 		return err_set(e, EINVAL,
 			       "'husk check' runs no command, but " CLI_GIVEN
@@ -494,12 +544,26 @@ static int parse_top_option(struct cli *out, const char *word, struct err *e)
 	return o->set(out, &(struct cli_value){0}, e);
 }
 
+/* What follows `name`, of one or two words, at the front of `argv`. */
+static char **match_command(char **argv, const char *name)
+{
+	size_t len = strcspn(name, " ");
+
+	if (strlen(*argv) != len || memcmp(*argv, name, len))
+		return NULL;
+	argv++;
+	if (!name[len])
+		return argv;
+	return *argv && !strcmp(*argv, name + len + 1) ? argv + 1 : NULL;
+}
+
 int cli_parse(struct cli *out, char **argv, char **envp, struct err *e)
 {
 	const char *word = argv[0] ? argv[1] : NULL;
 
 	out->command = CLI_HELP;
 	out->json = false;
+	out->file = NULL;
 	set_defaults(&out->config);
 	if (!word)
 		return err_set(e, EINVAL,
@@ -507,9 +571,12 @@ int cli_parse(struct cli *out, char **argv, char **envp, struct err *e)
 			       "COMMAND', or see 'husk --help')");
 	if (word[0] == '-')
 		return parse_top_option(out, word, e);
-	for (size_t i = 0; i < NR_COMMANDS; i++)
-		if (!strcmp(word, commands[i].name))
-			return parse_command(out, commands[i].command, argv + 2,
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		char **rest = match_command(argv + 1, commands[i].name);
+
+		if (rest)
+			return parse_command(out, commands[i].command, rest,
 					     envp, e);
+	}
 	return refuse_command(word, e);
 }

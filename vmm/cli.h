@@ -17,6 +17,9 @@
 enum cli_command {
 	CLI_RUN,
 	CLI_CHECK,
+	CLI_TEMPLATE_CREATE,
+	CLI_TEMPLATE_INFO,
+	CLI_TEMPLATE_VERIFY,
 	CLI_HELP,
 	CLI_VERSION,
 };
@@ -24,6 +27,7 @@ enum cli_command {
 struct cli {
 	enum cli_command command;
 	bool json;		/* check --json */
+	const char *file;	/* of template info and verify */
 	struct config config;	/* for RUN and CHECK */
 };
 

@@ -17,7 +17,9 @@
 #define RUN_BIT	  (1u << CLI_RUN)
 #define CHECK_BIT (1u << CLI_CHECK)
 #define BOTH	  (RUN_BIT | CHECK_BIT)
-#define ALONE	  (BOTH | 1u << CLI_HELP) /* without a command, too */
+#define MAKE_BIT  (1u << CLI_TEMPLATE_CREATE)
+#define MADE	  (1u << CLI_TEMPLATE_INFO | 1u << CLI_TEMPLATE_VERIFY)
+#define ALONE	  (BOTH | MAKE_BIT | MADE | 1u << CLI_HELP) /* by itself, too */
 
 #define HOUR_NS	    (UINT64_C(3600) * 1000000000)
 #define YEAR_NS	    (8760 * HOUR_NS)
@@ -32,6 +34,7 @@ static int set_kernel(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)e;
 	out->config.kernel = v->text;
+	out->config.fixed = "kernel";
 	return 0;
 }
 
@@ -39,6 +42,22 @@ static int set_image(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)e;
 	out->config.image = v->text;
+	out->config.image_given = true;
+	return 0;
+}
+
+static int set_template(struct cli *out, const struct cli_value *v,
+			struct err *e)
+{
+	(void)e;
+	out->config.template = v->text;
+	return 0;
+}
+
+static int set_output(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.output = v->text;
 	return 0;
 }
 
@@ -48,6 +67,7 @@ static int set_memory(struct cli *out, const struct cli_value *v, struct err *e)
 
 	(void)e;
 	out->config.memory = (v->number + huge - 1) / huge * huge;
+	out->config.fixed = "memory";
 	return 0;
 }
 
@@ -55,6 +75,7 @@ static int set_cpus(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)e;
 	out->config.cpus = (unsigned)v->number;
+	out->config.fixed = "cpus";
 	return 0;
 }
 
@@ -293,14 +314,18 @@ static int set_version(struct cli *out, const struct cli_value *v,
 
 const struct cli_option cli_options[] = {
 	{.help = "Machine"},
-	{"kernel", "FILE", "guest kernel, a vmlinux, may be gzip'ed", BOTH,
-	 CLI_TEXT, 0, 0, set_kernel},
-	{"image", "FILE", "root file system, ext4; is only read", BOTH,
-	 CLI_TEXT, 0, 0, set_image},
-	{"memory", "SIZE", "memory of the microVM [256M]", RUN_BIT, CLI_SIZE,
-	 CONFIG_MEMORY_MIN, CONFIG_MEMORY_MAX, set_memory},
-	{"cpus", "N", "virtual CPUs, 1 to 8 [1]", RUN_BIT, CLI_NUMBER, 1,
-	 CONFIG_CPUS_MAX, set_cpus},
+	{"template", "FILE", "run in a copy of this machine, do not boot",
+	 RUN_BIT, CLI_TEXT, 0, 0, set_template},
+	{"output", "FILE", "the template to make", MAKE_BIT, CLI_TEXT, 0, 0,
+	 set_output},
+	{"kernel", "FILE", "guest kernel, a vmlinux, may be gzip'ed",
+	 BOTH | MAKE_BIT, CLI_TEXT, 0, 0, set_kernel},
+	{"image", "FILE", "root file system, ext4; is only read",
+	 BOTH | MAKE_BIT, CLI_TEXT, 0, 0, set_image},
+	{"memory", "SIZE", "memory of the microVM [256M]", RUN_BIT | MAKE_BIT,
+	 CLI_SIZE, CONFIG_MEMORY_MIN, CONFIG_MEMORY_MAX, set_memory},
+	{"cpus", "N", "virtual CPUs, 1 to 8 [1]", RUN_BIT | MAKE_BIT,
+	 CLI_NUMBER, 1, CONFIG_CPUS_MAX, set_cpus},
 
 	{.help = "Job"},
 	{"env", "NAME=VALUE", "set a variable; may be given again", RUN_BIT,
@@ -343,7 +368,8 @@ const struct cli_option cli_options[] = {
 	 CLI_TEXT, 0, 0, set_status},
 	{"status-fd", "N", "the same to an open descriptor", RUN_BIT,
 	 CLI_NUMBER, FD_MIN, FD_MAX, set_status_fd},
-	{"console", "FILE", "write the log of the guest kernel", RUN_BIT,
+	{"console", "FILE", "write the log of the guest kernel",
+	 RUN_BIT | MAKE_BIT,
 	 CLI_TEXT, 0, 0, set_console},
 	{"timeline", NULL, "show the phases of the run on stderr", RUN_BIT,
 	 CLI_FLAG, 0, 0, set_timeline},

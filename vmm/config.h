@@ -32,6 +32,10 @@ enum output_action {
 struct config {
 	const char *image;	 /* ext4 file or block device */
 	const char *kernel;	 /* vmlinux, may be gzip'ed */
+	const char *template;	 /* run: a copy of this; NULL: boot */
+	const char *output;	 /* template create: where to */
+	const char *fixed;	 /* option given that no copy can change */
+	bool image_given;	 /* --image, not the environment's */
 	uint64_t memory;	 /* multiple of 2 MiB */
 	unsigned cpus;
 	uint64_t timeout_ns;

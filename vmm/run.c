@@ -129,13 +129,19 @@ static int serve(struct run *run, uint64_t t0_ns, struct err *e)
 	run_truncate(run->console_fd);
 	if (run->config->timeout_from == TIMEOUT_FROM_START)
 		run_arm_deadline(run, t0_ns);
+	if (run->config->template) {
+		/* READY was said when the template was made: hand over. */
+		run->o->clock[CLOCK_T2_INIT] = loop_now();
+		control_resume(&run->control);
+		console_pump(&run->vm.console, HUSK_PORT_CONTROL);
+	}
 	r = vm_start(&run->vm, e);
 	if (!r)
 		r = loop_run(&run->loop, e);
 	return r;
 }
 
-static void release(struct run *run)
+void run_release(struct run *run)
 {
 	unsigned i;
 
@@ -143,6 +149,7 @@ static void release(struct run *run)
 	control_fini(&run->control);
 	disk_close(&run->disk);
 	loop_fini(&run->loop);
+	template_close(&run->template);
 	for (i = 0; i < STREAM_NR; i++)
 		if (!run->stream[i].keep_open)
 			stream_close(&run->stream[i]);
@@ -150,12 +157,13 @@ static void release(struct run *run)
 	cleanup_fd(&run->signal_fd);
 }
 
-int run_job(const struct config *c, uint64_t t0_ns, struct outcome *o,
-	    struct err *e)
+void run_init(struct run *run, const struct config *c, struct outcome *o,
+	      uint64_t t0_ns)
 {
-	struct run run = {
-		.config = c,
+	*run = (struct run){
+		.own = *c,
 		.o = o,
+		.template = { .fd = -1 },
 		.vm = { .kvm = { .fd = -1, .vm_fd = -1 } },
 		.loop = { .wake_fd = -1 },
 		.disk = { .fd = -1 },
@@ -165,11 +173,19 @@ int run_job(const struct config *c, uint64_t t0_ns, struct outcome *o,
 		.signal_fd = -1,
 		.vcpu_lock = PTHREAD_MUTEX_INITIALIZER,
 	};
-	int r;
-
+	run->config = &run->own;
 	memset(o, 0, sizeof(*o));
 	o->clock[CLOCK_T0_START] = t0_ns;
 	run_close_inherited(c);
+}
+
+int run_job(const struct config *c, uint64_t t0_ns, struct outcome *o,
+	    struct err *e)
+{
+	struct run run;
+	int r;
+
+	run_init(&run, c, o, t0_ns);
 	r = run_set_up(&run, e);
 	if (!r)
 		r = serve(&run, t0_ns, e);
@@ -182,7 +198,7 @@ int run_job(const struct config *c, uint64_t t0_ns, struct outcome *o,
 	}
 	/* Process exit releases everything; only T5 wants to see it happen. */
 	if (c->timeline || r) {
-		release(&run);
+		run_release(&run);
 		o->clock[CLOCK_T5_REAPED] = loop_now();
 	}
 	return r;

@@ -184,6 +184,10 @@ static int init_control(struct run *run, struct err *e)
 	struct control_job strings = { c->hostname, c->workdir, c->argv, c->env,
 				       c->nr_env };
 
+	if (run->creating) {
+		control_init_idle(&run->control, run_on_control, run);
+		return 0;
+	}
 	if (getrandom(job.seed, sizeof(job.seed), 0) != sizeof(job.seed))
 		return err_sys(e, "get random bytes for the job");
 	return control_init(&run->control, &job, &strings, run_on_control, run,
@@ -241,6 +245,8 @@ static int init_vm(struct run *run, struct err *e)
 	};
 	unsigned i;
 
+	if (c->template)
+		args.template = &run->template;
 	for (i = 0; i < HUSK_NR_PORTS; i++) {
 		struct console_port_config *p = &args.port[i];
 
@@ -252,6 +258,8 @@ static int init_vm(struct run *run, struct err *e)
 			p->rx_size = QUEUE_DATA;
 			p->tx_size = QUEUE_IDLE;
 		}
+		if (run->creating)
+			p->ops = &stream_held_ops;
 		if (i == HUSK_PORT_CONTROL) {
 			p->ops = &control_ops;
 			p->be = &run->control;
@@ -261,13 +269,46 @@ static int init_vm(struct run *run, struct err *e)
 	return vm_init(&run->vm, &args, e);
 }
 
+/* Machine and files are the template's, but for an image given by hand. */
+static int adopt_template(struct run *run, struct err *e)
+{
+	const struct template_identity *id = &run->template.id;
+	int r = template_open(&run->template, run->config->template, e);
+
+	if (r)
+		return r;
+	run->own.memory = id->memory;
+	run->own.cpus = id->cpus;
+	run->own.kernel = id->kernel;
+	if (!run->own.image_given)
+		run->own.image = id->image;
+	return 0;
+}
+
+/* What the guest has in its page cache must be what the disk holds. */
+static int check_image(const struct run *run, struct err *e)
+{
+	const struct template_identity *id = &run->template.id;
+
+	if (run->disk.size == id->image_size &&
+	    !memcmp(run->disk.uuid, id->image_uuid, sizeof(id->image_uuid)))
+		return 0;
+	return err_set(e, EINVAL,
+		       "use template '%s': made from another image than '%s' "
+		       "(make the template again, or give the image it was "
+		       "made from)",
+		       run->config->template, run->config->image);
+}
+
 int run_set_up(struct run *run, struct err *e)
 {
 	const struct config *c = run->config;
 	int r;
 
 	r = open_status(run, e);
-	if (!r)
+	if (!r && c->template)
+		r = adopt_template(run, e);
+	if (!r && !run->creating)
 		r = open_streams(run, e);
 	if (!r && c->console_file) {
 		run->console_fd = open_output("console", c->console_file, e);
@@ -281,6 +322,8 @@ int run_set_up(struct run *run, struct err *e)
 		r = check_memory(c, e);
 	if (!r)
 		r = disk_open(&run->disk, c->image, e);
+	if (!r && c->template)
+		r = check_image(run, e);
 	if (!r)
 		r = init_control(run, e);
 	if (!r)

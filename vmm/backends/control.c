@@ -76,6 +76,14 @@ int control_init(struct control *c, const struct husk_job *job,
 	return 0;
 }
 
+void control_init_idle(struct control *c, void (*moved)(void *opaque),
+		       void *opaque)
+{
+	memset(c, 0, sizeof(*c));
+	c->moved = moved;
+	c->opaque = opaque;
+}
+
 void control_fini(struct control *c)
 {
 	free(c->job);
@@ -96,14 +104,20 @@ static void set_realtime(struct control *c)
 	memcpy(c->job + at, &ns, sizeof(ns));
 }
 
+void control_resume(struct control *c)
+{
+	c->state = CONTROL_READY;
+	if (c->job)
+		set_realtime(c);
+}
+
 /* Each returns false when the payload does not fit the conversation. */
 static bool on_ready(struct control *c, const uint8_t *payload, uint32_t len)
 {
 	if (c->state != CONTROL_WAITING || len != sizeof(c->ready))
 		return false;
 	memcpy(&c->ready, payload, sizeof(c->ready));
-	c->state = CONTROL_READY;
-	set_realtime(c);
+	control_resume(c);
 	return true;
 }
 

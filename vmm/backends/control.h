@@ -55,6 +55,14 @@ extern const struct port_ops control_ops;
 int control_init(struct control *c, const struct husk_job *job,
 		 const struct control_job *strings,
 		 void (*moved)(void *opaque), void *opaque, struct err *e);
+
+/* Without a job: it stays READY for ever. For making a template. */
+void control_init_idle(struct control *c, void (*moved)(void *opaque),
+		       void *opaque);
+
+/* In a copy of a template READY has been said: the job may go at once. */
+void control_resume(struct control *c);
+
 void control_fini(struct control *c);
 
 #endif
