@@ -15,12 +15,21 @@
 #include <linux/virtio_ring.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void mock_mem_init(struct gmem *m)
 {
 	struct err e;
 	int r = gmem_init(m, 8u << 20, MOCK_LOW_END, MOCK_HIGH, &e);
+	uint8_t *end = m->region[1].hva + m->region[1].len;
+	size_t before, after;
 
+	assert(!r);
+	/* The reservation is larger than RAM: who goes there shall fall. */
+	before = (size_t)(m->region[0].hva - m->map);
+	after = m->map_len - (size_t)(end - m->map);
+	r |= mprotect(m->map, before, PROT_NONE);
+	r |= mprotect(end, after, PROT_NONE);
 	assert(!r);
 	(void)r;
 }

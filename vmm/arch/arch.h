@@ -2,10 +2,10 @@
 /*
  * What a processor architecture brings: the machine's address map, the kernel
  * in guest memory, a description of the devices that the kernel finds, and
- * vCPUs ready for their first instruction. One folder each, chosen by the
- * Makefile; x86_64 is there.
+ * vCPUs ready for their first instruction or for the next one of a template.
+ * One folder each, chosen by the Makefile; x86_64 is there.
  *
- * Nothing here runs after the first KVM_RUN.
+ * Nothing here runs while a vCPU runs.
  */
 #ifndef HUSK_ARCH_ARCH_H
 #define HUSK_ARCH_ARCH_H
@@ -14,6 +14,7 @@
 #include "lib/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The device windows of the machine; both ends of the interrupt agree. */
 #define ARCH_MAX_DEVICES 8
@@ -67,5 +68,57 @@ int arch_load(const struct gmem *m, const struct arch_boot *b,
 /* CPUID, registers, MSRs and local APIC of vCPU `index` for a cold boot. */
 int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned index, unsigned nr_cpus,
 		   const struct arch_entry *entry, struct err *e);
+
+/*
+ * The state of vCPUs and of the guest's clock, for templates.
+ *
+ * A state is bytes in a versioned format of its own, with neither host
+ * addresses nor descriptors in it; the same state gives the same bytes. What
+ * comes back may be any bytes: it is checked whole before the first ioctl,
+ * and a refusal is one line. Buffers are 8-aligned.
+ *
+ * Order of a save: stop all vCPUs outside KVM_RUN, with the last exit
+ * completed (KVM_RUN once more with immediate_exit set); each vCPU in any
+ * order; the clock. Order of a restore: memory and interrupt chip as for a
+ * cold boot; create all vCPUs; arch_vcpu_restore for 0, then for the others;
+ * arch_clock_restore; arch_vcpu_resume for each; KVM_RUN. No vCPU may run
+ * before all of this.
+ *
+ * The guest's TSC and kvm-clock go on from the values saved, however long ago
+ * and on whatever boot of a host that was, and all vCPUs have one TSC; a
+ * timer that was armed fires when the rest of its time has passed.
+ */
+#define ARCH_VCPU_STATE_MAX  65536u
+#define ARCH_CLOCK_STATE_MAX 64u
+
+/* State of a stopped vCPU; buf has ARCH_VCPU_STATE_MAX bytes, *len is set. */
+int arch_vcpu_save(int kvm_fd, int vm_fd, int vcpu_fd, void *buf, size_t *len,
+		   struct err *e);
+
+/*
+ * Can this host run a vCPU of that state: a CPU of the same maker with every
+ * feature that the guest was told of, and register files of the same shape?
+ * Asked once for a template, of any of its vCPUs (they differ in their id
+ * only); arch_vcpu_restore doesn't ask. Needs no VM.
+ */
+int arch_vcpu_check(int kvm_fd, const void *buf, size_t len, struct err *e);
+
+/*
+ * Give a fresh vCPU `index`, before its first KVM_RUN, that state. Refuses
+ * the state of another index and a TSC frequency that this host cannot offer.
+ * After a failure the vCPU is of no use.
+ */
+int arch_vcpu_restore(int kvm_fd, int vm_fd, int vcpu_fd, unsigned index,
+		      const void *buf, size_t len, struct err *e);
+
+/* The VM's kvm-clock; buf has ARCH_CLOCK_STATE_MAX bytes, *len is set. */
+int arch_clock_save(int vm_fd, void *buf, size_t *len, struct err *e);
+int arch_clock_restore(int vm_fd, const void *buf, size_t len, struct err *e);
+
+/*
+ * Tell the guest that time passed while it did not run, so that its watchdogs
+ * stay calm. Nothing happens when it has no kvm-clock.
+ */
+int arch_vcpu_resume(int vcpu_fd, struct err *e);
 
 #endif
