@@ -108,6 +108,11 @@ static int parse_sections(struct template *t, struct unpack *u, struct err *e)
 			return bad(e, "its head is damaged");
 		if (!type)
 			break;
+		/* The writer pads, so the next one starts aligned. */
+		len = (len + TEMPLATE_ALIGN - 1) / TEMPLATE_ALIGN *
+		      TEMPLATE_ALIGN;
+		if (len > u->len - u->at)
+			return bad(e, "its head is damaged");
 		u->at += len;
 		r = parse_section(t, type, b, e);
 		if (r)

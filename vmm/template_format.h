@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 
 #define TEMPLATE_MAGIC	    "HUSKTMPL"
-#define TEMPLATE_HEADER_LEN 44u
+#define TEMPLATE_HEADER_LEN 48u
+#define TEMPLATE_ALIGN	    8u /* of each section's bytes in the head */
 #define TEMPLATE_EXTENT_LEN 24u
 #define TEMPLATE_CHUNK	    (256u << 10)
 
@@ -24,7 +25,7 @@ struct template_header {
 	uint32_t memory_crc;	/* of the extents' bytes in order */
 	uint64_t file_len;
 	uint64_t stamp_ns;
-	uint32_t reserved;	/* 0 */
+	uint64_t reserved;	/* 0 */
 };
 
 void template_pack_header(struct pack *p, const struct template_header *h);

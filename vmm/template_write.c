@@ -127,6 +127,8 @@ static void put_section(struct pack *p, enum template_section type,
 	pack_u32(p, type);
 	pack_u32(p, (uint32_t)b.len);
 	pack_bytes(p, b.data, b.len);
+	while (p->len % TEMPLATE_ALIGN && !p->failed)
+		pack_u8(p, 0);
 }
 
 static void put_identity(struct pack *p, const struct template_identity *id)
@@ -202,7 +204,7 @@ static uint64_t head_room(const struct template_source *s)
 	unsigned i;
 
 	for (i = 0; i < s->id.cpus; i++)
-		n += 8 + s->vcpu[i].len;
+		n += 16 + s->vcpu[i].len;
 	return (n + GMEM_PAGE - 1) / GMEM_PAGE * GMEM_PAGE;
 }
 

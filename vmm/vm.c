@@ -219,8 +219,14 @@ static int load_devices(struct vm *vm, const struct template *t,
 static int fill_memory(struct vm *vm, const struct vm_args *args,
 		       struct err *e)
 {
+	int r;
+
 	if (!args->template)
 		return load(vm, args, e);
+	r = arch_vcpu_check(vm->kvm.fd, args->template->vcpu[0].data,
+			    args->template->vcpu[0].len, e);
+	if (r)
+		return r;
 	vm->restored = true;
 	choose_pages(&vm->mem);
 	return template_map(args->template, &vm->mem, e);
