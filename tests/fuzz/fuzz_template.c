@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+/* LINK: vmm/template.c vmm/template_format.c vmm/core/gmem.c */
+/* LINK: vmm/devices/virtio/virtq.c vmm/devices/virtio/vdev.c */
+/* LINK: vmm/devices/virtio/console.c vmm/devices/ioapic.c */
+/* LIBS: -lz */
+/*
+ * A template's head as a stranger wrote it, its checksum made right so that
+ * the parts behind it are reached, and the device states in it loaded into
+ * devices of a small machine. What is accepted must keep its promises:
+ * extents in order and inside the file, queues in RAM.
+ */
+#include "devices/ioapic.h"
+#include "devices/virtio/console.h"
+#include "template_format.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void nothing(void *opaque)
+{
+	(void)opaque;
+}
+
+static void no_irq(void *opaque, unsigned pin)
+{
+	(void)opaque;
+	(void)pin;
+}
+
+static void no_msi(void *opaque, uint64_t addr, uint32_t msi)
+{
+	(void)opaque;
+	(void)addr;
+	(void)msi;
+}
+
+static void load_devices(const struct template *t)
+{
+	static const struct port_ops ops;
+	const struct console_port_config ports[2] = {
+		{ "a", &ops, NULL, 64, 2 },
+		{ "b", &ops, NULL, 2, 64 },
+	};
+	const struct irq_line irq = { no_irq, NULL, 0 };
+	struct console c;
+	struct ioapic a;
+	struct unpack u;
+	struct gmem m;
+	struct err e;
+	unsigned i;
+
+	if (gmem_init(&m, GMEM_HUGE, 3ull << 30, 4ull << 30, &e))
+		abort();
+	console_init(&c, &m, &irq, ports, 2, nothing, NULL);
+	unpack_init(&u, t->console.data, t->console.len);
+	if (!console_load(&c, &u)) {
+		for (i = 0; i < c.vdev.nr_queues; i++)
+			if (c.queue[i].s.ready)
+				virtq_has_work(&c.queue[i]);
+	}
+	console_fini(&c);
+	ioapic_init(&a, 2, no_msi, NULL);
+	unpack_init(&u, t->ioapic.data, t->ioapic.len);
+	ioapic_load(&a, &u);
+	ioapic_fini(&a);
+	gmem_fini(&m);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct template t = { .fd = -1 };
+	uint64_t next = 0;
+	uint32_t crc;
+	uint8_t *head;
+	unsigned i;
+	struct err e;
+
+	if (size < TEMPLATE_HEADER_LEN || size > 65536)
+		return 0;
+	head = malloc(size);
+	if (!head)
+		return 0;
+	memcpy(head, data, size);
+	crc = template_head_crc(head, size);
+	memcpy(head + 16, &crc, sizeof(crc));
+	if (!template_parse(&t, head, size, 1u << 24, &e)) {
+		for (i = 0; i < t.nr_extents; i++) {
+			struct template_extent x = template_extent(&t, i);
+
+			if (x.gpa < next || x.offset + x.len > 1u << 24)
+				abort();
+			next = x.gpa + x.len;
+		}
+		load_devices(&t);
+	}
+	free(head);
+	return 0;
+}
