@@ -85,6 +85,7 @@ include $(wildcard kernel-config/rules.mk)
 include $(wildcard guest-init/rules.mk)
 include $(wildcard vmm/rules.mk)
 include $(wildcard rootfs-builder/rules.mk)
+include $(wildcard bench/rules.mk)
 include $(wildcard tests/rules.mk)
 
 .PHONY: help clean FORCE

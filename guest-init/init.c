@@ -124,6 +124,7 @@ static int boot(struct init *in, struct err *e)
 		return -e->code;
 	if (mounts_root(in->report.devtmpfs, sysfs, e) || bring_lo_up(e))
 		return -e->code;
+	mounts_calm_log();
 	cgroup2 = mounts_cgroup(e);
 	if (cgroup2 < 0)
 		return -e->code;

@@ -328,6 +328,14 @@ static const struct place tmp_places[] = {
 	{ "tmp", "/tmp", 01777, false },
 };
 
+/*
+ * The kernel's own limit (one for two pages of the machine) is too low for a
+ * tree of sources in a small machine. An inode takes about 1 KiB, so empty
+ * files may take as much memory again as full ones.
+ */
+#define BYTES_PER_INODE 1024
+#define INODES_MIN	1024
+
 #define NR_TMP_PLACES (sizeof(tmp_places) / sizeof(*tmp_places))
 
 static int add_place(int tmpfs, const struct place *p, uid_t uid, gid_t gid,
@@ -348,15 +356,18 @@ static int add_place(int tmpfs, const struct place *p, uid_t uid, gid_t gid,
 int mounts_tmp(int initramfs, uint64_t size, uid_t uid, gid_t gid,
 	       struct err *e)
 {
-	char bytes[24];
+	char bytes[24], inodes[24];
 	const struct option options[] = {
 		{ "size", bytes },
+		{ "nr_inodes", inodes },
 		{ "mode", "755" },
 		{ NULL, NULL },
 	};
 	auto_fd tmpfs = -1;
 
 	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)size);
+	snprintf(inodes, sizeof(inodes), "%llu",
+		 (unsigned long long)(INODES_MIN + size / BYTES_PER_INODE));
 	tmpfs = fs_mount("tmpfs", options, SAFE, e);
 	if (tmpfs < 0)
 		return tmpfs;
@@ -391,4 +402,13 @@ int mounts_guard_proc(struct err *e)
 			return -e->code;
 	}
 	return 0;
+}
+
+void mounts_calm_log(void)
+{
+	auto_fd fd = open("/proc/sys/vm/oom_dump_tasks", O_WRONLY | O_CLOEXEC);
+
+	/* Without it the log is only longer. */
+	if (fd >= 0 && write(fd, "0", 1) < 0)
+		return;
 }

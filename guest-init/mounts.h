@@ -50,4 +50,10 @@ int mounts_tmp(int initramfs, uint64_t size, uid_t uid, gid_t gid,
  */
 int mounts_guard_proc(struct err *e);
 
+/*
+ * Keep the kernel from logging a table of all tasks at each kill for want of
+ * memory: a job could spend its time on filling the log with it.
+ */
+void mounts_calm_log(void);
+
 #endif

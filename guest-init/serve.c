@@ -34,13 +34,12 @@ static void watch_start(struct watch *w, uint64_t limit_ns)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
+	/* The first look is at once: execve itself may have cost much. */
 	*w = (struct watch){
 		.limit_ns = limit_ns,
-		.next_ns = NEVER,
+		.next_ns = limit_ns ? 0 : NEVER,
 		.cpus = cpus > 0 ? (unsigned int)cpus : 1,
 	};
-	if (limit_ns)
-		w->next_ns = run_clock() + limit_ns / w->cpus;
 }
 
 static void watch_look(struct watch *w, int cgroup)

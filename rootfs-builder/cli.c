@@ -147,35 +147,35 @@ static int set_version(struct cli *out, const char *v, struct err *e)
 }
 
 static const struct option options[] = {
-	{"from", 0, "SOURCE",
-	 "a folder, a tar archive (plain or gzip),\n"
-	 "or - for an archive on stdin",
-	 BIT(CLI_BUILD), set_from},
-	{"output", 'o', "IMAGE", "the image to make", BIT(CLI_BUILD),
-	 set_output},
-	{"label", 0, "TEXT", "volume label, up to 16 bytes", BIT(CLI_BUILD),
-	 set_label},
-	{"size", 0, "SIZE",
-	 "size of the image (64M, 2G ...), instead of\n"
-	 "just large enough",
-	 BIT(CLI_BUILD), set_size},
-	{"free", 0, "SIZE", "leave so much space free (default 0)",
-	 BIT(CLI_BUILD), set_free},
-	{"owner", 0, "UID:GID", "everything belongs to these", BIT(CLI_BUILD),
-	 set_owner},
-	{"exclude", 0, "GLOB",
-	 "leave out what matches and all below it;\n"
-	 "'*' stops at '/'; may be repeated",
-	 BIT(CLI_BUILD), set_exclude},
-	{"quiet", 'q', NULL, "print nothing but errors", BIT(CLI_BUILD),
-	 set_quiet},
-	{"long", 'l', NULL, "with mode, owner, size, time (UTC), target",
-	 BIT(CLI_LS), set_detail},
-	{"recursive", 'R', NULL, "and all folders below", BIT(CLI_LS),
-	 set_recursive},
-	{"help", 'h', NULL, "print this", ~0u, set_help},
-	{"version", 'V', NULL, "print the version", ~0u, set_version},
-	{0},
+	{ "from", 0, "SOURCE",
+	  "a folder, a tar archive (plain or gzip),\n"
+	  "or - for an archive on stdin",
+	  BIT(CLI_BUILD), set_from },
+	{ "output", 'o', "IMAGE", "the image to make", BIT(CLI_BUILD),
+	  set_output },
+	{ "label", 0, "TEXT", "volume label, up to 16 bytes", BIT(CLI_BUILD),
+	  set_label },
+	{ "size", 0, "SIZE",
+	  "size of the image (64M, 2G ...), instead of\n"
+	  "just large enough",
+	  BIT(CLI_BUILD), set_size },
+	{ "free", 0, "SIZE", "leave so much space free (default 0)",
+	  BIT(CLI_BUILD), set_free },
+	{ "owner", 0, "UID:GID", "everything belongs to these", BIT(CLI_BUILD),
+	  set_owner },
+	{ "exclude", 0, "GLOB",
+	  "leave out what matches and all below it;\n"
+	  "'*' stops at '/'; may be repeated",
+	  BIT(CLI_BUILD), set_exclude },
+	{ "quiet", 'q', NULL, "print nothing but errors", BIT(CLI_BUILD),
+	  set_quiet },
+	{ "long", 'l', NULL, "with mode, owner, size, time (UTC), target",
+	  BIT(CLI_LS), set_detail },
+	{ "recursive", 'R', NULL, "and all folders below", BIT(CLI_LS),
+	  set_recursive },
+	{ "help", 'h', NULL, "print this", ~0u, set_help },
+	{ "version", 'V', NULL, "print the version", ~0u, set_version },
+	{ 0 },
 };
 
 static const struct option *find_long(const char *name, size_t len)
@@ -385,10 +385,10 @@ static int parse_command(struct cli *out, struct args *a, struct err *e)
 int cli_parse(int argc, char *const argv[], const char *epoch, struct cli *out,
 	      struct err *e)
 {
-	struct args a = {.v = argv + 1, .n = argc > 0 ? argc - 1 : 0};
+	struct args a = { .v = argv + 1, .n = argc > 0 ? argc - 1 : 0 };
 	int rc;
 
-	*out = (struct cli){.build = {.label = ""}};
+	*out = (struct cli){ .build = { .label = "" } };
 	out->build.excludes = out->excludes;
 	rc = parse_command(out, &a, e);
 	if (!rc)

@@ -20,7 +20,7 @@
 
 void spool_init(struct spool *s, const char *dir)
 {
-	*s = (struct spool){.dir = dir, .fd = -1};
+	*s = (struct spool){ .dir = dir, .fd = -1 };
 }
 
 void spool_free(struct spool *s)

@@ -72,8 +72,10 @@ void ext4_hook_alloc(struct writer *w)
 int ext4_add_extent(struct writer *w, uint32_t block, uint64_t at,
 		    uint32_t count, struct err *e)
 {
-	struct extent *last = w->extents + w->extent_n - 1;
+	struct extent *last = w->extents;
 
+	if (w->extent_n)
+		last += w->extent_n - 1;
 	if (w->extent_n && last->block + last->count == block &&
 	    last->at + last->count == at &&
 	    last->count + count <= EXT_INIT_MAX_LEN) {

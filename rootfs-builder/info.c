@@ -74,7 +74,7 @@ static void print_counts(ext2_filsys fs, FILE *to)
 int inspect_info(const char *image, FILE *to, struct err *e)
 {
 	const struct ext2_super_block *s;
-	char label[sizeof(s->s_volume_name) + 1] = {0};
+	char label[sizeof(s->s_volume_name) + 1] = { 0 };
 	ext2_filsys fs;
 	int rc = image_open(image, &fs, e);
 

@@ -51,8 +51,8 @@ int interrupt_check(struct interrupt *in, struct err *e)
 int interrupt_wait_fd(struct interrupt *in, int fd, struct err *e)
 {
 	struct pollfd p[2] = {
-		{.fd = fd, .events = POLLIN},
-		{.fd = in ? in->fd : -1, .events = POLLIN},
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = in ? in->fd : -1, .events = POLLIN },
 	};
 
 	for (;;) {

@@ -83,7 +83,7 @@ int layout_build_dir(const struct tree_node *dir, struct dir_image *out,
 	items = calloc(dir->child_n + 1, sizeof(*items));
 	if (!items)
 		return err_set(e, ENOMEM, "out of memory");
-	c = (struct collect){.v = items};
+	c = (struct collect){ .v = items };
 	tree_each_child(dir, collect_child, &c);
 	return dir_build(items, c.n, dir->inode->ino, up->inode->ino, out, e);
 }
@@ -152,7 +152,7 @@ int layout_make(struct layout *l, const struct tree *t, struct err *e)
 	size_t k;
 	int rc = 0;
 
-	*l = (struct layout){.names = t->node_n - 1};
+	*l = (struct layout){ .names = t->node_n - 1 };
 	l->v = calloc(t->node_n, sizeof(*l->v));
 	if (!l->v)
 		return err_set(e, ENOMEM, "out of memory");

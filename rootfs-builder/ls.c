@@ -76,7 +76,7 @@ static int take_name(ext2_ino_t dir, int kind, struct ext2_dir_entry *d,
 	if (!v)
 		return DIRENT_ABORT;
 	l->v = v;
-	v[l->n] = (struct entry){strndup(d->name, (size_t)n), d->inode};
+	v[l->n] = (struct entry){ strndup(d->name, (size_t)n), d->inode };
 	l->failed = !v[l->n].name;
 	l->n += v[l->n].name != NULL;
 	return l->failed ? DIRENT_ABORT : 0;
@@ -102,7 +102,7 @@ static void print_mode(uint32_t mode, FILE *to)
 {
 	static const char kinds[] = "?pc?d?b?-?l?s???";
 	static const char bits[] = "rwxrwxrwx";
-	char text[11] = {kinds[mode >> 12 & 15]};
+	char text[11] = { kinds[mode >> 12 & 15] };
 	int i;
 
 	for (i = 0; i < 9; i++)
@@ -179,7 +179,7 @@ static int print_target(const struct ls *s, ext2_ino_t ino,
 static int print_entry(const struct ls *s, const char *name, ext2_ino_t ino,
 		       struct err *e)
 {
-	struct ext2_inode_large large = {0};
+	struct ext2_inode_large large = { 0 };
 	struct ext2_inode *i = (struct ext2_inode *)&large;
 	errcode_t code;
 	int rc = 0;
@@ -256,7 +256,7 @@ static int print_names(struct ls *s, const struct folder *f,
 
 static int list_folder(struct ls *s, const struct folder *f, struct err *e)
 {
-	struct listing l = {0};
+	struct listing l = { 0 };
 	errcode_t code;
 	int rc;
 
@@ -323,7 +323,7 @@ static int list_path(struct ls *s, const char *path, struct err *e)
 int inspect_ls(const char *image, const char *path, bool detail, bool recursive,
 	       FILE *to, struct err *e)
 {
-	struct ls s = {.to = to, .detail = detail, .recursive = recursive};
+	struct ls s = { .to = to, .detail = detail, .recursive = recursive };
 	errcode_t code;
 	int rc = image_open(image, &s.fs, e);
 

@@ -204,33 +204,34 @@ static int refuse_acl(struct pax *p, const struct record *r, struct err *e)
 #define MEMBER(m) offsetof(struct pax, m)
 
 static const struct keyword texts[] = {
-	{.key = "path", .off = MEMBER(path)},
-	{.key = "linkpath", .off = MEMBER(target)},
-	{.key = "GNU.sparse.name", .off = MEMBER(sparse_name)},
-	{0},
+	{ .key = "path", .off = MEMBER(path) },
+	{ .key = "linkpath", .off = MEMBER(target) },
+	{ .key = "GNU.sparse.name", .off = MEMBER(sparse_name) },
+	{ 0 },
 };
 
 static const struct keyword numbers[] = {
-	{"size", NULL, MEMBER(size), MEMBER(has_size)},
-	{"uid", NULL, MEMBER(uid), MEMBER(has_uid)},
-	{"gid", NULL, MEMBER(gid), MEMBER(has_gid)},
-	{"GNU.sparse.size", NULL, MEMBER(real_size), MEMBER(has_real_size)},
-	{"GNU.sparse.realsize", NULL, MEMBER(real_size), MEMBER(has_real_size)},
-	{"GNU.sparse.major", NULL, MEMBER(sparse_major), 0},
-	{"GNU.sparse.minor", NULL, MEMBER(sparse_minor), 0},
-	{0},
+	{ "size", NULL, MEMBER(size), MEMBER(has_size) },
+	{ "uid", NULL, MEMBER(uid), MEMBER(has_uid) },
+	{ "gid", NULL, MEMBER(gid), MEMBER(has_gid) },
+	{ "GNU.sparse.size", NULL, MEMBER(real_size), MEMBER(has_real_size) },
+	{ "GNU.sparse.realsize", NULL, MEMBER(real_size),
+	  MEMBER(has_real_size) },
+	{ "GNU.sparse.major", NULL, MEMBER(sparse_major), 0 },
+	{ "GNU.sparse.minor", NULL, MEMBER(sparse_minor), 0 },
+	{ 0 },
 };
 
 static const struct keyword others[] = {
-	{.key = "mtime", .take = take_mtime},
-	{.key = "GNU.sparse.offset", .take = take_map_offset},
-	{.key = "GNU.sparse.numbytes", .take = take_map_length},
-	{.key = "GNU.sparse.map", .take = take_map},
-	{.key = "SCHILY.xattr.", .take = take_schily_xattr},
-	{.key = "SCHILY.acl.", .take = refuse_acl},
-	{.key = "LIBARCHIVE.xattr.", .take = take_libarchive_xattr},
-	{.key = "RHT.security.selinux", .take = take_selinux},
-	{0},
+	{ .key = "mtime", .take = take_mtime },
+	{ .key = "GNU.sparse.offset", .take = take_map_offset },
+	{ .key = "GNU.sparse.numbytes", .take = take_map_length },
+	{ .key = "GNU.sparse.map", .take = take_map },
+	{ .key = "SCHILY.xattr.", .take = take_schily_xattr },
+	{ .key = "SCHILY.acl.", .take = refuse_acl },
+	{ .key = "LIBARCHIVE.xattr.", .take = take_libarchive_xattr },
+	{ .key = "RHT.security.selinux", .take = take_selinux },
+	{ 0 },
 };
 
 static const struct keyword *find_keyword(const struct keyword *k,
@@ -322,7 +323,7 @@ int pax_copy(struct pax *to, const struct pax *from, struct err *e)
 
 	*to = *from;
 	to->path = to->target = to->sparse_name = NULL;
-	to->map = (struct sparse_map){0};
+	to->map = (struct sparse_map){ 0 };
 	to->xattrs = NULL;
 	to->xattr_n = 0;
 	if (copy_text(&to->path, from->path) ||
@@ -353,5 +354,5 @@ void pax_free(struct pax *p)
 	free(p->target);
 	free(p->sparse_name);
 	sparse_map_free(&p->map);
-	*p = (struct pax){0};
+	*p = (struct pax){ 0 };
 }

@@ -20,12 +20,12 @@ static int64_t now_ns(void)
 
 void progress_init(struct progress *p, FILE *to)
 {
-	*p = (struct progress){.to = to, .terminal = isatty(fileno(to))};
+	*p = (struct progress){ .to = to, .terminal = isatty(fileno(to)) };
 }
 
 const char *progress_bytes(uint64_t n, char *buf)
 {
-	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
 	double v = (double)n / 1024;
 	size_t i = 0;
 

@@ -115,7 +115,7 @@ static int remember(struct dir_source *s, const struct stat *st,
 	struct seen *new = malloc(sizeof(*new));
 
 	if (new) {
-		*new = (struct seen){st->st_dev, st->st_ino, inode};
+		*new = (struct seen){ st->st_dev, st->st_ino, inode };
 		if (tsearch(new, &s->seen, compare_seen))
 			return 0;
 	}
@@ -125,7 +125,7 @@ static int remember(struct dir_source *s, const struct stat *st,
 
 static struct tree_inode *recall(struct dir_source *s, const struct stat *st)
 {
-	struct seen key = {.dev = st->st_dev, .ino = st->st_ino};
+	struct seen key = { .dev = st->st_dev, .ino = st->st_ino };
 	void *hit = tfind(&key, &s->seen, compare_seen);
 
 	return hit ? (*(struct seen **)hit)->inode : NULL;
@@ -425,7 +425,7 @@ static int read_root(struct dir_source *s, struct err *e)
 
 int source_read_dir(const struct source_env *env, int dirfd, struct err *e)
 {
-	struct dir_source s = {.env = env, .root = dirfd};
+	struct dir_source s = { .env = env, .root = dirfd };
 	auto_free uint8_t *buf = malloc(COPY_BUF);
 	size_t i;
 	int rc;

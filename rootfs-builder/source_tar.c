@@ -131,10 +131,10 @@ struct packer {
 };
 
 static const struct packer others[] = {
-	{"xz", "xz", {0xfd, '7', 'z', 'X', 'Z'}, 5},
-	{"zstd", "zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4},
-	{"bzip2", "bzip2", {'B', 'Z', 'h'}, 3},
-	{"lz4", "lz4", {0x04, 0x22, 0x4d, 0x18}, 4},
+	{ "xz", "xz", { 0xfd, '7', 'z', 'X', 'Z' }, 5 },
+	{ "zstd", "zstd", { 0x28, 0xb5, 0x2f, 0xfd }, 4 },
+	{ "bzip2", "bzip2", { 'B', 'Z', 'h' }, 3 },
+	{ "lz4", "lz4", { 0x04, 0x22, 0x4d, 0x18 }, 4 },
 };
 
 static int refuse_packed(const uint8_t *head, size_t n, struct err *e)
@@ -183,7 +183,7 @@ static struct stream *open_archive(struct stream *raw, bool *gz, struct err *e)
 int source_read_tar(const struct source_env *env, int fd, bool *direct,
 		    struct err *e)
 {
-	struct tar_source s = {.env = env};
+	struct tar_source s = { .env = env };
 	struct stream *archive;
 	struct stat st;
 	uint64_t total = 0;

@@ -38,7 +38,7 @@ int sparse_map_add(struct sparse_map *m, uint64_t off, uint64_t len,
 	rc = grow(m, e);
 	if (rc)
 		return rc;
-	m->v[m->n++] = (struct sparse_range){.off = off, .len = len};
+	m->v[m->n++] = (struct sparse_range){ .off = off, .len = len };
 	return 0;
 }
 
@@ -65,5 +65,5 @@ int sparse_map_check(const struct sparse_map *m, uint64_t real_size,
 void sparse_map_free(struct sparse_map *m)
 {
 	free(m->v);
-	*m = (struct sparse_map){0};
+	*m = (struct sparse_map){ 0 };
 }

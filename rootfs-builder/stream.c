@@ -95,7 +95,7 @@ static ssize_t fd_read(struct stream *s, void *buf, size_t n, struct err *e)
 	}
 }
 
-static const struct stream_ops fd_ops = {.read = fd_read};
+static const struct stream_ops fd_ops = { .read = fd_read };
 
 struct stream *stream_open_fd(int fd, struct interrupt *in, struct err *e)
 {
@@ -124,7 +124,7 @@ static ssize_t mem_read(struct stream *s, void *buf, size_t n, struct err *e)
 	return (ssize_t)n;
 }
 
-static const struct stream_ops mem_ops = {.read = mem_read};
+static const struct stream_ops mem_ops = { .read = mem_read };
 
 struct stream *stream_open_mem(const void *p, size_t n, struct err *e)
 {

@@ -248,7 +248,7 @@ static int entry_type(const struct reader *r, const char *path,
 			       "supported");
 	}
 	return err_set(e, EINVAL, "unknown entry type '%s'",
-		       quote_name((char[]){r->head.type, '\0'}).s);
+		       quote_name((char[]){ r->head.type, '\0' }).s);
 }
 
 static int take_id(bool has, uint64_t pax, int64_t head, const char *what,
@@ -415,7 +415,7 @@ static int read_map(struct reader *r, struct body *b, uint64_t *size,
 	} else if (p->has_real_size) {
 		*size = p->real_size;
 		b->map = p->map;
-		r->local.map = (struct sparse_map){0};
+		r->local.map = (struct sparse_map){ 0 };
 	} else {
 		return sparse_map_add(&b->map, 0, b->stored, e);
 	}
@@ -450,7 +450,7 @@ static int read_range(struct reader *r, const struct sparse_range *range,
 
 static int read_file(struct reader *r, struct tar_entry *t, struct err *e)
 {
-	struct body b = {0};
+	struct body b = { 0 };
 	size_t i;
 	int rc = read_map(r, &b, &t->size, e);
 
@@ -525,7 +525,7 @@ static int read_tail(struct reader *r, struct err *e)
 int tar_read(struct stream *in, const struct tar_handler *h, void *ctx,
 	     struct err *e)
 {
-	struct reader r = {.in = in, .h = h, .ctx = ctx};
+	struct reader r = { .in = in, .h = h, .ctx = ctx };
 	auto_free uint8_t *buf = malloc(BUF_SIZE);
 	int rc;
 

@@ -156,15 +156,15 @@ int tar_header_decode(const uint8_t *block, struct tar_header *h, struct err *e)
 {
 	int64_t mode = 0, size = 0;
 	const struct field common[] = {
-		{"mode", OFF_MODE, LEN_SHORT, &mode},
-		{"uid", OFF_UID, LEN_SHORT, &h->uid},
-		{"gid", OFF_GID, LEN_SHORT, &h->gid},
-		{"size", OFF_SIZE, LEN_LONG, &size},
-		{"mtime", OFF_MTIME, LEN_LONG, &h->mtime},
+		{ "mode", OFF_MODE, LEN_SHORT, &mode },
+		{ "uid", OFF_UID, LEN_SHORT, &h->uid },
+		{ "gid", OFF_GID, LEN_SHORT, &h->gid },
+		{ "size", OFF_SIZE, LEN_LONG, &size },
+		{ "mtime", OFF_MTIME, LEN_LONG, &h->mtime },
 	};
 	const struct field device[] = {
-		{"major", OFF_MAJOR, LEN_SHORT, &h->dev_major},
-		{"minor", OFF_MINOR, LEN_SHORT, &h->dev_minor},
+		{ "major", OFF_MAJOR, LEN_SHORT, &h->dev_major },
+		{ "minor", OFF_MINOR, LEN_SHORT, &h->dev_minor },
 	};
 
 	memset(h, 0, sizeof(*h));

@@ -116,7 +116,7 @@ static int inode_new(const struct tree *t, const struct tree_attr *a,
 	return 0;
 }
 
-static const struct tree_attr made_folder = {.mode = S_IFDIR | 0755};
+static const struct tree_attr made_folder = { .mode = S_IFDIR | 0755 };
 
 int tree_init(struct tree *t, struct err *e)
 {
@@ -245,7 +245,7 @@ static int find_place(struct tree *t, char *path, bool make, struct place *p,
 {
 	const char *part;
 
-	*p = (struct place){.dir = t->root};
+	*p = (struct place){ .dir = t->root };
 	if (*path == '/')
 		return err_set(e, EINVAL, "absolute path");
 	while ((part = strsep(&path, "/"))) {
@@ -420,7 +420,7 @@ static void visit(const void *nodep, VISIT which, void *closure)
 void tree_each_child(const struct tree_node *dir,
 		     void (*fn)(struct tree_node *child, void *ctx), void *ctx)
 {
-	struct each w = {.fn = fn, .ctx = ctx};
+	struct each w = { .fn = fn, .ctx = ctx };
 
 	twalk_r(dir->children, visit, &w);
 }
@@ -465,6 +465,7 @@ int file_map_add(struct file_map *m, uint32_t block, uint64_t src, bool spooled,
 		m->cap = cap;
 	}
 	m->v[m->n++] = (struct file_run){
-		.block = block, .count = 1, .src = src, .spooled = spooled};
+		.block = block, .count = 1, .src = src, .spooled = spooled
+	};
 	return 0;
 }

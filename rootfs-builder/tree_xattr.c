@@ -19,7 +19,8 @@
  */
 bool tree_xattr_known(const char *name)
 {
-	static const char *const spaces[] = {"user.", "security.", "trusted."};
+	static const char *const spaces[] = { "user.", "security.",
+					      "trusted." };
 	size_t i;
 
 	for (i = 0; i < 3; i++) {
@@ -99,7 +100,7 @@ static int insert(struct tree_inode *i, size_t at, struct tree_xattr *x,
 int tree_set_xattr(struct tree_inode *i, const char *name, const void *value,
 		   size_t len, struct err *e)
 {
-	struct tree_xattr x = {.len = len};
+	struct tree_xattr x = { .len = len };
 	size_t at = 0;
 	int rc = 0;
 

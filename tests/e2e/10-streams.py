@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The four byte streams: exact, independent, bounded, ended."""
+"""The four byte streams: exact, independent, bounded, ended.
+
+Shows of issue 2, "streams are byte-exact and independent": all 256 byte
+values, 0 bytes, 64 MiB each way, all four at once, a reader that stops (the
+guest is held back, husk's memory stays bounded), a reader that closes, a stdin
+that never ends, a stdin at EOF from the start, interactive use byte by byte on
+a terminal and on pipes, EOF on every stream after the exit; --result and
+--result-fd; and that streams may be anything a descriptor can be.
+"""
 
 import fcntl
 import os
@@ -26,92 +34,48 @@ def test_all_byte_values():
 
 
 def test_empty():
-    """no byte is made up: empty stdin, empty output"""
-    r = husk("true")
-    eq((r.rc, r.out, r.err, r.result), (0, b"", b"", b""))
+    """no byte is made up: stdin at EOF from the start, empty output"""
+    r = husk("sh", "-c", "wc -c >/dev/fd/3")
+    eq((r.rc, r.out, r.err, r.result), (0, b"", b"", b"0\n"))
 
 
-def big_in_out(n):
-    data = pattern(n)
-    r = husk("cat", stdin=data)
-    eq(r.rc, 0)
-    check(r.out == data, "stdout differs (%d bytes of %d)" % (len(r.out), n))
-    eq(r.status["streams"]["stdin"]["bytes"], n)
-    eq(r.status["streams"]["stdout"]["bytes"], n)
-
-
-def test_64_mib_through():
-    """64 MiB in through stdin and out through stdout, byte-exact"""
-    big_in_out(BIG)
-
-
-def test_64_mib_stderr_result():
-    """64 MiB out through stderr and result, byte-exact"""
-    code = ("import os,sys\n"
-            "d=sys.stdin.buffer.read()\n"
-            "for i in range(64):\n"
-            "  os.write(2,d) if len(d)==os.write(3,d) else 1/0\n")
-    data = pattern(MIB)
-    # os.write on a pipe writes all of it when blocking.
-    r = husk("python3", "-c", code, stdin=data)
-    eq(r.rc, 0)
-    check(r.err == data * 64, "stderr differs (%d bytes)" % len(r.err))
-    check(r.result == data * 64, "result differs (%d bytes)" % len(r.result))
+def test_64_mib():
+    """64 MiB in, 64 MiB out, byte-exact, in a machine of 64 MiB"""
+    data = pattern(BIG)
+    r = husk("cat", stdin=data, options=["--memory", "64M"])
+    eq(r.rc, 0, "%r" % r)
+    check(r.out == data, "stdout differs (%d bytes of %d)" % (len(r.out), BIG))
+    eq(r.status["streams"]["stdin"]["bytes"], BIG)
+    eq(r.status["streams"]["stdout"], {"bytes": BIG, "delivered": BIG, "truncated": False})
 
 
 def test_four_at_once():
-    """all four streams at once, 8 MiB each"""
-    code = ("import os,sys,threading\n"
-            "d=bytes(range(256))*4096\n"
-            "def w(fd):\n"
-            "  for i in range(8): os.write(fd,d)\n"
-            "ts=[threading.Thread(target=w,args=(f,)) for f in (1,2,3)]\n"
-            "[t.start() for t in ts]\n"
-            "n=0\n"
-            "while True:\n"
-            "  b=os.read(0,65536)\n"
-            "  if not b: break\n"
-            "  n+=len(b)\n"
-            "[t.join() for t in ts]\n"
-            "sys.exit(0 if n==8<<20 else 9)\n")
-    want = bytes(range(256)) * 4096 * 8
-    r = husk("python3", "-c", code, stdin=pattern(8 * MIB))
-    eq(r.rc, 0)
-    check(r.out == want and r.err == want and r.result == want,
-          "lengths %d %d %d" % (len(r.out), len(r.err), len(r.result)))
+    """all four streams at once, each with a process of its own, on one and four CPUs"""
+    n = 4 * MIB
+    for cpus in ("1", "4"):
+        r = husk("sh", "-c", "yes out | head -c %d & yes err | head -c %d >&2 & yes res | head -c %d >&3 & "
+                 "got=$(wc -c); wait; exit $((got != %d))" % (n, n, n, n),
+                 stdin=pattern(n), options=["--cpus", cpus])
+        eq(r.rc, 0, "%r" % r)
+        check((r.out, r.err, r.result) == tuple(w * (n // 4) for w in (b"out\n", b"err\n", b"res\n")),
+              "lengths %d %d %d" % (len(r.out), len(r.err), len(r.result)))
 
 
 def test_reader_stops():
-    """a reader that stops holds the guest back; husk's memory stays bounded"""
-    p = start("cat", "/dev/zero", stdin=subprocess.DEVNULL)
-    eq(len(p.stdout.read(1)), 1)
+    """a reader that stops holds the job back, and nothing else; husk's memory stays bounded"""
+    p = start("sh", "-c", "cat /dev/zero & read x; echo still here >&2; wait")
+    eq(p.stdout.read(1), b"\0")
     # Until nothing moves any more: the guest's queue and the pipe are full.
-    last = None
-
-    def settled():
-        nonlocal last
-        with open("/proc/%d/stat" % p.pid) as f:
-            cpu = f.read().split()[13:15]
-        time.sleep(0.3)
-        same, last = cpu == last, cpu
-        return same
-    wait_for(settled, "the guest to be held back")
+    wait_for(quiet(p.pid), "the guest to be held back")
     check(private_kib(p.pid) <= 2048, "husk has %d KiB" % private_kib(p.pid))
+    p.stdin.write(b"\n")
+    eq(p.stderr.readline(), b"still here\n")
     # It goes on when somebody reads again.
     got = 0
     while got < 4 * MIB:
         n = len(p.stdout.read(65536))
         check(n > 0, "stream ended early")
         got += n
-    p.kill()
-    p.wait()
-
-
-def test_stopped_stdout_leaves_stderr():
-    """stdout that nobody reads does not stop stderr"""
-    p = start("sh", "-c", "cat /dev/zero & sleep 0.2; echo still here >&2; kill $!; wait",
-              stdin=subprocess.DEVNULL)
-    eq(p.stderr.readline(), b"still here\n")
     p.kill()
     p.wait()
 
@@ -160,12 +124,22 @@ def test_job_closes_stdin():
     p.wait()
 
 
-def test_job_closes_stdout():
-    """a job that closes stdout and goes on: the reader sees the end"""
+def test_job_closes_output():
+    """a job that closes an output and goes on: its reader sees the end"""
     p = start("sh", "-c", "echo last; exec >&-; read x; exit 5")
     eq(p.stdout.read(), b"last\n")
     p.stdin.write(b"go\n")
     eq(p.wait(), 5)
+    # stderr stays husk's for its own line.
+    r = husk("sh", "-c", "echo e >&2; exec 2>&-; echo out; echo r >&3; kill -9 $$")
+    eq((r.rc, r.out, r.err, r.result), (137, b"out\n", b"e\n", b"r\n"))
+    p = start("sh", "-c", "echo e >&2; exec 2>&-; read x; yes",
+              options=["--output-limit", "10", "--on-output-limit", "kill"])
+    eq(p.stderr.readline(), b"e\n")
+    p.stdin.write(b"\n")
+    eq((p.wait(), p.stdout.read()), (153, b"y\n" * 5))
+    line = p.stderr.read()
+    check(line.startswith(b"husk: ") and line.count(b"\n") == 1, "%r" % line)
 
 
 def test_interactive_pipe():
@@ -215,20 +189,110 @@ def test_terminal_interrupt():
     eq(p.wait(), 130)
 
 
+def test_terminal_background():
+    """in the background of a terminal, reading stops husk, as it would any program"""
+    master, slave = pty.openpty()
+
+    def shell():
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        p = start("head", "-n1", stdin=slave, stdout=slave, stderr=slave,
+                  preexec_fn=lambda: os.setpgid(0, 0))
+        _, status = os.waitpid(p.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status) or os.WSTOPSIG(status) != signal.SIGTTIN:
+            return 100
+        os.tcsetpgrp(slave, p.pid)
+        os.kill(p.pid, signal.SIGCONT)
+        _, status = os.waitpid(p.pid, 0)
+        os.tcsetpgrp(slave, os.getpid())
+        return os.waitstatus_to_exitcode(status)
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(shell())
+        finally:
+            os._exit(99)
+    # Typed before husk is in the foreground: the terminal keeps it.
+    os.write(master, b"typed\n")
+    got = b""
+    while got.count(b"typed") < 2:  # its echo, and head's
+        check(select.select([master], [], [], PATIENCE)[0], "nothing more, got %r" % got)
+        got += os.read(master, 100)
+    eq(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+
 def test_shared_description():
-    """descriptors that others share keep their flags; files their content"""
+    """descriptors that others share keep their flags"""
+    ir, iw = os.pipe()
     r, w = os.pipe()
-    dup = os.dup(w)
-    p = start("echo", "x", stdout=w, stdin=subprocess.DEVNULL)
-    eq(p.wait(), 0)
-    eq(fcntl.fcntl(dup, fcntl.F_GETFL) & os.O_NONBLOCK, 0)
+    p = start("cat", stdin=ir, stdout=w)
+    os.write(iw, b"x\n")
     eq(os.read(r, 10), b"x\n")
-    with tempfile.TemporaryFile() as f:
-        f.write(b"before\n")
-        f.flush()
-        eq(start("echo", "after", stdout=f, stdin=subprocess.DEVNULL).wait(), 0)
-        f.seek(0)
-        eq(f.read(), b"before\nafter\n")
+    for fd in (ir, w):
+        eq(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK, 0, "O_NONBLOCK")
+    os.close(iw)
+    eq(p.wait(), 0)
+    for fd in (ir, r, w):
+        os.close(fd)
+
+
+def test_kinds_of_descriptors():
+    """files, appended files, FIFOs and /dev/null as streams"""
+    names = [os.path.join(FOLDER, "fifo-" + n) for n in ("in", "out", "result", "status")]
+    for n in names:
+        if os.path.lexists(n):
+            os.unlink(n)
+        os.mkfifo(n)
+    # Opened both ways, so that no open waits for its peer.
+    fifos = [os.open(n, os.O_RDWR) for n in names]
+    p = start("sh", "-c", "cat; echo r >&3", stdin=os.open(names[0], os.O_RDONLY),
+              stdout=os.open(names[1], os.O_WRONLY),
+              options=["--result", names[2], "--status", names[3]])
+    os.write(fifos[0], b"through a FIFO\n")
+    eq(os.read(fifos[1], 100), b"through a FIFO\n")
+    # The end of a FIFO is when its last writer closes.
+    os.close(fifos[0])
+    eq(p.wait(), 0)
+    eq(os.read(fifos[2], 100), b"r\n")
+    eq(json.loads(os.read(fifos[3], 65536))["verdict"], "exited")
+
+    data = pattern(3 * MIB)
+    source, sink = scratch("source", b"skipped" + data), scratch("sink", b"before\n")
+    with open(source, "rb", buffering=0) as i, open(sink, "ab", buffering=0) as o:
+        i.seek(7)
+        eq(start("sh", "-c", "head -c 2000000; cat", stdin=i, stdout=o).wait(), 0)
+        eq(i.tell(), 7 + len(data), "where the file has been read to")
+    check(head_of(sink, 1 << 30) == b"before\n" + data, "a file as stdin, an appended one as stdout")
+
+    with open(sink, "r+b", buffering=0) as o:
+        # Not appended: on from where the descriptor stands, as > does it.
+        o.seek(7)
+        eq(start("sh", "-c", "cat; echo after", stdin=subprocess.DEVNULL, stdout=o,
+                 stderr=subprocess.DEVNULL).wait(), 0)
+    eq(head_of(sink, 13), b"before\nafter\n"[:13])
+
+
+def test_two_on_one_stdin():
+    """two runs that share a stdin pipe: each byte goes to one of them, none is lost"""
+    r, w = os.pipe()
+    ps = [start("cat", stdin=r) for _ in range(2)]
+    os.close(r)
+    data = pattern(2 * MIB)
+    t = threading.Thread(target=lambda: (os.write(w, data), os.close(w)))
+    t.start()
+    outs = [None, None]
+
+    def drain(i):
+        outs[i] = ps[i].stdout.read()
+    ts = [threading.Thread(target=drain, args=(i,)) for i in range(2)]
+    [x.start() for x in ts]
+    [x.join() for x in [t] + ts]
+    eq([p.wait() for p in ps], [0, 0])
+    both = b"".join(outs)
+    eq(len(both), len(data), "bytes")
+    eq([both.count(bytes([b])) for b in range(256)], [data.count(bytes([b])) for b in range(256)])
 
 
 def test_one_pipe_for_two():

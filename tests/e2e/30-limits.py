@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What a job is granted: processes, memory, scratch space, users, environment."""
+"""What a job is granted: processes, memory, scratch space, users, environment.
+
+Shows of issue 2: --memory, --cpus, --pids, --tmp-size, --env, --workdir,
+--user, --hostname; "each run has its own empty /tmp and work folder"; "there
+is no network interface but lo"; that a job, root or not, gets nowhere near
+init, the disk or the kernel's controls; and the guest's clock.
+"""
 
 from lib import *
 
@@ -20,10 +26,15 @@ def test_pids():
 
 
 def test_fork_bomb():
-    """a fork bomb that does not stop dies at the time limit"""
-    r = husk("sh", "-c", "echo start; f() { f | f & f; }; f", options=["--timeout", "8s"])
-    check(r.out.startswith(b"start\n"), "output kept")
-    check(r.rc in (124, 2, 254, 137), "%r" % r)
+    """a fork bomb that does not stop dies at the time limit, output is kept"""
+    p = start("sh", "-c", "echo up; read x; f() { f | f & f; }; f",
+              options=["--timeout", "3s", "--timeout-from", "stdin", "--status", scratch("bomb-status")])
+    eq(p.stdout.readline(), b"up\n")
+    p.stdin.write(b"\n")
+    p.stderr.read()
+    rc, status = p.wait(), json.load(open(os.path.join(FOLDER, "bomb-status")))
+    # The shell gives up with 2 when it can not fork; its children may go on.
+    check((status["verdict"], rc) in (("timeout", 124), ("exited", 2)), "%r" % status)
 
 
 def test_tmp_size():
@@ -36,13 +47,6 @@ def test_tmp_size():
     lines = r.out.split(b"\n")
     check(int(lines[0].split()[0]) <= 9, "%r" % r)
     eq(lines[1], b"1", "%r" % r)
-
-
-def test_tmp_is_memory():
-    """filling scratch space beyond memory is oom or ENOSPC, never a crash"""
-    r = husk("sh", "-c", "dd if=/dev/zero of=/tmp/x bs=1M; exit 0",
-             options=["--memory", "128M", "--tmp-size", "1G"])
-    check(r.status["verdict"] in ("oom", "exited"), "%r" % r)
 
 
 def test_read_only_root():
@@ -82,35 +86,49 @@ def test_scratch_of_its_own():
 
 
 def test_environment():
-    """--env sets, repeats and overrides; nothing of the host's leaks"""
-    env = dict(ENV, LEAK="secret")
-    r = husk("env", options=["--env", "A=1", "--env", "B=x=y z", "--env", "A=2", "--env", "HOME=/h"], env=env)
+    """--env sets, repeats and overrides, 256 times; nothing of the host's leaks"""
+    many = [x for i in range(252) for x in ("--env", "V%d=%d" % (i, i))]
+    r = husk("env", options=["--env", "A=1", "--env", "B=x=y z", "--env", "A=2", "--env", "HOME=/h", *many],
+             env=dict(ENV, LEAK="secret"))
     got = dict(line.split("=", 1) for line in r.out.decode().strip().split("\n"))
-    eq((got["A"], got["B"], got["HOME"]), ("2", "x=y z", "/h"))
-    check("LEAK" not in got and "HUSK_KERNEL" not in got, "%r" % got)
+    eq((got.pop("A"), got.pop("B"), got.pop("HOME")), ("2", "x=y z", "/h"))
+    eq((got.pop("PATH").split(":")[-1], got.pop("LANG")), ("/bin", "C.UTF-8"))
+    eq(got, {"V%d" % i: str(i) for i in range(252)})
+    r = husk_raw(["run", "--env", "A=1", "--env", "B=2", "--env", "C=3", "--env", "D=4", "--env", "E=5", *many,
+                  "--", "true"])
+    eq(r.rc, 125, "257 variables")
+    one_line(r)
 
 
 def test_workdir_hostname():
     """--workdir and --hostname"""
-    r = husk("sh", "-c", "pwd; uname -n", options=["--workdir", "/usr/lib", "--hostname", "judge-7"])
-    eq(r.out, b"/usr/lib\njudge-7\n")
-    eq(husk("pwd").out, b"/work\n")
+    r = husk("sh", "-c", "pwd; uname -n; cd; pwd", options=["--workdir", "/usr/lib", "--hostname", "judge-7"])
+    eq(r.out, b"/usr/lib\njudge-7\n/work\n")
+
+
+def test_clock():
+    """the wall clock is the host's"""
+    before = time.time()
+    r = husk("date", "+%s.%N")
+    eq(r.rc, 0)
+    check(before - 0.1 <= float(r.out) <= time.time() + 0.1,
+          "%r between %f and %f" % (r.out, before, time.time()))
 
 
 def test_cpus():
     """--cpus N gives N CPUs that run"""
-    for n in (1, 2, 4, 8):
+    for n in (2, 8):
         r = husk("sh", "-c", "nproc; for c in $(seq 0 %d); do taskset -c $c true || exit 9; done" % (n - 1),
                  options=["--cpus", str(n)])
-        eq((r.rc, r.out), (0, b"%d\n" % n))
+        eq((r.rc, r.out), (0, b"%d\n" % n), "%r" % r)
 
 
 def test_memory():
     """--memory is the machine's; most of it is the job's"""
-    for mib in (128, 512, 1024):
-        r = husk("python3", "-c", "x=bytearray(%d<<20)\nprint(len(x)>>20)" % (mib * 3 // 4),
+    for mib in (128, 768):
+        r = husk("perl", "-e", "my @x; push @x, 'x' x 1048500 for 1..%d; print scalar @x" % (mib * 3 // 4),
                  options=["--memory", "%dM" % mib])
-        eq((r.rc, r.out), (0, b"%d\n" % (mib * 3 // 4)))
+        eq((r.rc, r.out), (0, b"%d" % (mib * 3 // 4)), "%r" % r)
 
 
 def test_no_network():
@@ -136,9 +154,13 @@ def test_init_is_safe():
             "  except PermissionError: pass\n"
             "libc=ctypes.CDLL(None,use_errno=True)\n"
             "if libc.ptrace(16,1,0,0)==0: bad.append('ptrace')\n"
-            "for p in ('/proc/1/root/dev','/proc/1/fd','/proc/1/mem','/dev/vda','/dev/vport0p0','/dev/mem','/dev/kmsg'):\n"
-            "  try:\n"
-            "    (os.listdir if p.endswith(('dev','fd')) else open)(p); bad.append(p)\n"
+            "ps=['/proc/1/'+f for f in ('root','cwd','exe','mem','maps','environ','fd/4')]\n"
+            # Root may see the numbers of its descriptors, but not what they are.
+            "try: ps+=['/proc/1/fd/'+n for n in os.listdir('/proc/1/fd')]\n"
+            "except OSError: pass\n"
+            "for p in ps+['/dev/vda','/dev/vport0p0','/dev/mem','/dev/kmsg']:\n"
+            "  try: os.read(os.open(p,os.O_RDONLY),1); bad.append(p)\n"
+            "  except IsADirectoryError: bad.append(p)\n"
             "  except OSError: pass\n"
             "try: os.mknod('/tmp/n',0o600|0o020000,os.makedev(254,0)); bad.append('mknod')\n"
             "except OSError: pass\n"

@@ -1,5 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""husk as a process: signals, descriptors, what it leaves behind."""
+"""husk as a process: signals, descriptors, what it leaves behind.
+
+Shows of issue 2: "SIGTERM, SIGINT end it cleanly; SIGKILL leaves nothing
+behind: no process, file, mount or cgroup", at any moment; "inherited
+descriptors other than 0, 1, 2, the result and the status fd are closed at
+start"; "nothing the job does lasts: a thousand runs leave the image
+byte-identical and the host unchanged" (HUSK_RUNS=1000; fewer by default);
+"the process is gone at once"; "it runs as an ordinary user with access to
+/dev/kvm"; many runs side by side.
+"""
 
 from lib import *
 
@@ -40,9 +49,9 @@ def test_sigkill_leaves_nothing():
 
 def test_kill_at_any_time():
     """SIGTERM and SIGKILL at any moment of the start: a clean end each time"""
-    for i in range(24):
+    for i in range(20):
         p = start("sleep", "1000")
-        time.sleep(i * 0.05)
+        time.sleep(i * i * 0.004)
         s = signal.SIGTERM if i % 2 else signal.SIGKILL
         p.send_signal(s)
         rc = p.wait(timeout=PATIENCE)
@@ -84,21 +93,21 @@ def test_descriptor_sweep_keeps_named():
 
 def test_ordinary_user():
     """an ordinary user with access to /dev/kvm can run everything"""
-    import grp
     gid = os.stat("/dev/kvm").st_gid
-    out = subprocess.run(["setpriv", "--reuid", "4242", "--regid", "4242", "--groups", str(gid),
-                          *argv("sh", "-c", "echo out; echo err >&2; id -u", options=["--timeout", "100s"])],
-                         env=dict(ENV, HUSK_IMAGE=readable_image()), capture_output=True,
-                         stdin=subprocess.DEVNULL, timeout=PATIENCE)
-    eq((out.returncode, out.stdout, out.stderr), (0, b"out\n65534\n", b"err\n"))
-
-
-def readable_image():
-    """The image for a user who may not read a block device."""
-    if not IMAGE.startswith("/dev/"):
-        return IMAGE
-    os.chmod(IMAGE, 0o644)
-    return IMAGE
+    if IMAGE.startswith("/dev/"):
+        os.chmod(IMAGE, 0o644)  # the lab's, gone with it
+    folder = tempfile.mkdtemp(prefix="husk-e2e-")
+    os.chmod(folder, 0o777)
+    res, st = os.path.join(folder, "result"), os.path.join(folder, "status")
+    p = subprocess.run(["setpriv", "--reuid", "4242", "--regid", "4242", "--groups", str(gid), "--bounding-set=-all",
+                        *argv("sh", "-c", "cat; echo err >&2; echo r >&3; id -u",
+                              options=["--timeout", "300s", "--result", res, "--status", st])],
+                       env=ENV, capture_output=True, input=b"in\n", timeout=PATIENCE)
+    eq((p.returncode, p.stdout, p.stderr), (0, b"in\n65534\n", b"err\n"))
+    eq(head_of(res, 100), b"r\n")
+    status = json.load(open(st))
+    check(status["guest_pages"] > 0 and status["private_bytes"] > 0, "memory counted as a user")
+    shutil.rmtree(folder)
 
 
 def image_hash():
@@ -114,7 +123,7 @@ def test_nothing_lasts():
 
     HUSK_RUNS says how many; the release note has the figure for 1000.
     """
-    runs = int(os.environ.get("HUSK_RUNS", "40"))
+    runs = int(os.environ.get("HUSK_RUNS", "10"))
     before = host_state(), image_hash()
     for i in range(runs):
         user = "0" if i % 2 else "65534"
@@ -132,9 +141,9 @@ def test_parallel():
     datas = [pattern(200000, i) for i in range(8)]
     outs = [None] * 8
 
-    def talk(i):
-        outs[i] = ps[i].communicate(datas[i], timeout=PATIENCE)
-    ts = [threading.Thread(target=talk, args=(i,)) for i in range(8)]
+    def collect(i):
+        outs[i] = talk(ps[i], datas[i])
+    ts = [threading.Thread(target=collect, args=(i,)) for i in range(8)]
     [t.start() for t in ts]
     [t.join() for t in ts]
     for i in range(8):
@@ -144,9 +153,12 @@ def test_parallel():
 
 
 def test_process_gone_at_once():
-    """after the time limit the process is gone although nobody reads"""
-    p = start("cat", "/dev/zero", stdin=subprocess.DEVNULL, options=["--timeout", "3s"])
-    eq(p.wait(timeout=PATIENCE), 124)
+    """after the time limit the process is gone although nobody reads, or ever writes"""
+    p = start("sh", "-c", "echo up >&2; read x; cat /dev/zero",
+              options=["--timeout", "3s", "--timeout-from", "stdin"])
+    eq(p.stderr.readline(), b"up\n")
+    p.stdin.write(b"\n")
+    eq(p.wait(), 124)
 
 
 def test_ignored_signals():

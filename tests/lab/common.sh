@@ -30,6 +30,11 @@ lab_select() {
 	state=$lab_root/$lab
 }
 
+# With the lock but without a socket it is starting or ending: ask up.
+lab_usable() {
+	[ -S "$state/sock" ] && lab_alive
+}
+
 lab_alive() {
 	[ -e "$state/alive" ] && ! flock -n -s "$state/alive" true
 }

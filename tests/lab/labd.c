@@ -417,17 +417,20 @@ daemon_run(char **qemu, long seconds, bool pause, int alive, int report)
 	d.pause = pause;
 	pid_write();
 	why = lab_start(&d, qemu, seconds);
-	if (write(report, why ? why : "ok", strlen(why ? why : "ok")) < 0)
-		why = "nobody waits for the lab";
-	close(report);
+	if (!why) {
+		why = write(report, "ok", 2) == 2 ? NULL : "nobody waits";
+		close(report);
+	}
 	if (!why)
 		labd_serve(&d);
 	unlink("sock");
-	unlink("pid");
 	if (d.qemu > 0) {
 		kill(d.qemu, SIGKILL);
 		waitpid(d.qemu, NULL, 0);
 	}
+	/* Reported last: who hears of it may start the next one at once. */
+	if (why && write(report, why, strlen(why)) < 0)
+		exit(2);
 	exit(why ? 1 : 0);
 }
 

@@ -24,12 +24,14 @@ def entry(name, kind=tarfile.REGTYPE, **more):
 
 def write(entries, fmt=tarfile.PAX_FORMAT, out=None, **more):
     """entries: TarInfo, or (TarInfo, bytes)"""
-    out = out or sys.stdout.buffer
-    with tarfile.open(fileobj=out, mode="w", format=fmt, **more) as tar:
+    # Not straight to stdout: tarfile wants to seek.
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=fmt, **more) as tar:
         for e in entries:
             info, data = e if isinstance(e, tuple) else (e, b"")
             info.size = len(data) or info.size
             tar.addfile(info, io.BytesIO(data) if data else None)
+    (out or sys.stdout.buffer).write(raw.getvalue())
 
 
 def archive(entries, **more):

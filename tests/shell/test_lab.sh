@@ -67,22 +67,23 @@ gone() {
 		done' sh "$1" </dev/null
 }
 
-# Starts RUN-ARGUMENTS in the background and returns when it has said a line.
+# Starts RUN-ARGUMENTS in the background and returns when it has said "ready".
 # Sets pid; its further output is on descriptor 5.
 begin() {
+	said=''
 	rm -f "$tmp/fifo"
 	mkfifo "$tmp/fifo"
 	"$lab/run" "$@" >"$tmp/fifo" 2>>"$tmp/err" </dev/null &
 	pid=$!
 	exec 5<"$tmp/fifo"
-	read -r _ <&5
+	read -r said <&5
 }
 
 ended() { # WANTED: status of what begin started
 	local got=0
 	wait "$pid" || got=$?
 	exec 5<&-
-	equal "$got" "$1"
+	equal "$said $got" "ready $1"
 }
 
 # --- the command's status
@@ -312,13 +313,24 @@ check "no boot in time: 125, the log is named" no_boot
 
 export LAB=$crash
 begin sh -c 'echo ready; sleep 98767'
-daemon=$(cat "$build/lab/$crash/pid")
-qemu=$(pgrep -P "$daemon")
-kill -KILL "$daemon"
+if [ "$said" = ready ]; then
+	daemon=$(cat "$build/lab/$crash/pid")
+	qemu=$(pgrep -P "$daemon")
+	kill -KILL "$daemon"
+fi
 check "a lab that dies under a command is 125" ended 125
-tail_qemu() { tail --pid="$qemu" -f /dev/null; }
+tail_qemu() { [ -n "${qemu:-}" ] && tail --pid="$qemu" -f /dev/null; }
 check "QEMU dies with its keeper" tail_qemu
-check "and the next run starts a new one" status 3 sh -c 'exit 3'
+# The first of them starts it, the other has to wait for that.
+both_start() {
+	local other got=0
+	"$lab/run" sh -c 'exit 4' </dev/null 2>>"$tmp/err" &
+	other=$!
+	status 3 sh -c 'exit 3' || return 1
+	wait $other || got=$?
+	equal $got 4
+}
+check "and the next two runs start a new one together" both_start
 check "down ends it" "$lab/down"
 check "twice is no error" "$lab/down"
 unset LAB

@@ -25,7 +25,7 @@ static struct err e;
 static int parse(const char *line, const char *epoch)
 {
 	static char copy[8192];
-	char *argv[WORDS_MAX + 2] = {(char[]){"husk-image"}};
+	char *argv[WORDS_MAX + 2] = { (char[]){ "husk-image" } };
 	char *rest = copy, *word;
 	int argc = 1;
 
@@ -36,7 +36,7 @@ static int parse(const char *line, const char *epoch)
 			word += 2;
 		argv[argc++] = word;
 	}
-	e = (struct err){0};
+	e = (struct err){ 0 };
 	return cli_parse(argc, argv, epoch, &cli, &e);
 }
 
@@ -97,48 +97,48 @@ struct wrong {
 static void test_wrong(void **state)
 {
 	static const struct wrong lines[] = {
-		{"make", "unknown command 'make' (build, info or ls; try "
-			 "--help)"},
-		{"''", "unknown command '' (build, info or ls; try --help)"},
-		{"build", "option '--from' is missing (a folder, an archive "
-			  "or -)"},
-		{"build --from x", "option '-o' is missing (the image to "
-				   "make)"},
-		{"build --from", "option '--from' needs a value (SOURCE)"},
-		{"build x", "unexpected argument 'x' (build takes --from and "
-			    "-o)"},
-		{"build --fro x", "unknown option '--fro' (try --help)"},
-		{"build -x", "unknown option '-x' (try --help)"},
-		{"build --quiet=1", "option '--quiet' takes no value"},
-		{"build -l", "option '--long' does not belong to this "
-			     "command (try --help)"},
-		{"build -o ''", "option '--output': '' is not a file name"},
-		{"build -o d/", "option '--output': 'd/' is not a file "
-				"name"},
-		{"build --label 12345678901234567",
-		 "option '--label': '12345678901234567' is not at most 16 "
-		 "bytes long"},
-		{"build --size 5000",
-		 "option '--size': '5000' is not a size of 64K to 16T and a "
-		 "multiple of 4K"},
-		{"build --size 65537",
-		 "option '--size': '65537' is not a size of 64K to 16T and "
-		 "a multiple of 4K"},
-		{"build --free x", "option '--free': 'x' is not a size below "
-				   "16T"},
-		{"build --owner root",
-		 "option '--owner': 'root' is not UID:GID in numbers"},
-		{"build --owner 1:4294967295",
-		 "option '--owner': '1:4294967295' is not UID:GID in "
-		 "numbers"},
-		{"build --owner 99999999999999999999:1",
-		 "option '--owner': '99999999999999999999:1' is not UID:GID "
-		 "in numbers"},
-		{"info", "argument IMAGE is missing"},
-		{"info a b", "unexpected argument 'b'"},
-		{"ls a b c", "unexpected argument 'c'"},
+		{ "make", "unknown command 'make' (build, info or ls; try "
+			  "--help)" },
+		{ "''", "unknown command '' (build, info or ls; try --help)" },
+		{ "build", "option '--from' is missing (a folder, an archive "
+			   "or -)" },
+		{ "build --from x", "option '-o' is missing (the image to "
+				    "make)" },
+		{ "build --from", "option '--from' needs a value (SOURCE)" },
+		{ "build x", "unexpected argument 'x' (build takes --from and "
+			     "-o)" },
+		{ "build --fro x", "unknown option '--fro' (try --help)" },
+		{ "build -x", "unknown option '-x' (try --help)" },
+		{ "build --quiet=1", "option '--quiet' takes no value" },
+		{ "build -l", "option '--long' does not belong to this "
+			      "command (try --help)" },
+		{ "build -o ''", "option '--output': '' is not a file name" },
+		{ "build -o d/", "option '--output': 'd/' is not a file "
+				 "name" },
+		{ "build --label 12345678901234567",
+		  "option '--label': '12345678901234567' is not at most 16 "
+		  "bytes long" },
+		{ "build --size 5000",
+		  "option '--size': '5000' is not a size of 64K to 16T and a "
+		  "multiple of 4K" },
+		{ "build --size 65537",
+		  "option '--size': '65537' is not a size of 64K to 16T and "
+		  "a multiple of 4K" },
+		{ "build --free x", "option '--free': 'x' is not a size below "
+				    "16T" },
+		{ "build --owner root",
+		  "option '--owner': 'root' is not UID:GID in numbers" },
+		{ "build --owner 1:4294967295",
+		  "option '--owner': '1:4294967295' is not UID:GID in "
+		  "numbers" },
+		{ "build --owner 99999999999999999999:1",
+		  "option '--owner': '99999999999999999999:1' is not UID:GID "
+		  "in numbers" },
+		{ "info", "argument IMAGE is missing" },
+		{ "info a b", "unexpected argument 'b'" },
+		{ "ls a b c", "unexpected argument 'c'" },
 	};
-	char *nothing[] = {(char[]){"husk-image"}, NULL};
+	char *nothing[] = { (char[]){ "husk-image" }, NULL };
 	size_t i;
 
 	(void)state;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* LINK: rootfs-builder/tar.c rootfs-builder/tar_header.c
- * rootfs-builder/sparse.c rootfs-builder/pax.c rootfs-builder/pax_codec.c
- * rootfs-builder/stream.c rootfs-builder/interrupt.c rootfs-builder/quote.c */
+/* LINK: rootfs-builder/tar.c rootfs-builder/tar_header.c */
+/* LINK: rootfs-builder/sparse.c rootfs-builder/pax.c */
+/* LINK: rootfs-builder/pax_codec.c rootfs-builder/stream.c */
+/* LINK: rootfs-builder/interrupt.c rootfs-builder/quote.c */
 /*
  * The archive reader by what it tells its handler: each archive is read once
  * whole and once byte by byte, and both must give the same words.
@@ -77,7 +78,7 @@ static int on_finish(void *ctx, struct err *e)
 	return 0;
 }
 
-static const struct tar_handler handler = {on_entry, on_data, on_finish};
+static const struct tar_handler handler = { on_entry, on_data, on_finish };
 
 /* A stream that gives one byte at a time. */
 struct drip {
@@ -96,7 +97,7 @@ static void drip_close(struct stream *s)
 	stream_close(((struct drip *)s)->from);
 }
 
-static const struct stream_ops drip_ops = {drip_read, drip_close};
+static const struct stream_ops drip_ops = { drip_read, drip_close };
 
 static void read_archive(const void *p, size_t n, bool drip, struct record *r)
 {
@@ -109,7 +110,7 @@ static void read_archive(const void *p, size_t n, bool drip, struct record *r)
 		d->from = s;
 		s = &d->base;
 	}
-	r->e = (struct err){0};
+	r->e = (struct err){ 0 };
 	text_init(&r->t, r->words, sizeof(r->words));
 	r->rc = tar_read(s, &handler, r, &r->e);
 	assert_true(text_is_whole(&r->t));
@@ -143,26 +144,26 @@ struct number {
 static void test_numbers(void **state)
 {
 	static const struct number numbers[] = {
-		{"0000644\0", 8, 0, 0644},
-		{"   644 \0", 8, 0, 0644},
-		{"77777777", 8, 0, 077777777},
-		{"\0\0\0\0\0\0\0\0", 8, 0, 0},
-		{"        ", 8, 0, 0},
-		{"0000648\0", 8, -EINVAL, 0},
-		{"-000001\0", 8, -EINVAL, 0},
-		{"0x10\0\0\0\0", 8, -EINVAL, 0},
-		{"12 34\0\0\0", 8, 0, 012},
-		{"\x80\0\0\0\0\0\1\2", 8, 0, 0x102},
-		{"\xff\xff\xff\xff\xff\xff\xff\xff", 8, 0, -1},
-		{"\xff\xff\xff\xff\xff\xff\xff\0", 8, 0, -256},
-		{"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 12, 0,
-		 INT64_MAX},
-		{"\x80\0\0\0\x80\0\0\0\0\0\0\0", 12, -EINVAL, 0},
-		{"\x80\0\0\1\0\0\0\0\0\0\0\0", 12, -EINVAL, 0},
-		{"\xff\xff\xff\xff\x80\0\0\0\0\0\0\0", 12, 0, INT64_MIN},
-		{"\xff\xff\xff\xff\x7f\xff\xff\xff\xff\xff\xff\xff", 12,
-		 -EINVAL, 0},
-		{"777777777777", 12, 0, 0777777777777},
+		{ "0000644\0", 8, 0, 0644 },
+		{ "   644 \0", 8, 0, 0644 },
+		{ "77777777", 8, 0, 077777777 },
+		{ "\0\0\0\0\0\0\0\0", 8, 0, 0 },
+		{ "        ", 8, 0, 0 },
+		{ "0000648\0", 8, -EINVAL, 0 },
+		{ "-000001\0", 8, -EINVAL, 0 },
+		{ "0x10\0\0\0\0", 8, -EINVAL, 0 },
+		{ "12 34\0\0\0", 8, 0, 012 },
+		{ "\x80\0\0\0\0\0\1\2", 8, 0, 0x102 },
+		{ "\xff\xff\xff\xff\xff\xff\xff\xff", 8, 0, -1 },
+		{ "\xff\xff\xff\xff\xff\xff\xff\0", 8, 0, -256 },
+		{ "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 12, 0,
+		  INT64_MAX },
+		{ "\x80\0\0\0\x80\0\0\0\0\0\0\0", 12, -EINVAL, 0 },
+		{ "\x80\0\0\1\0\0\0\0\0\0\0\0", 12, -EINVAL, 0 },
+		{ "\xff\xff\xff\xff\x80\0\0\0\0\0\0\0", 12, 0, INT64_MIN },
+		{ "\xff\xff\xff\xff\x7f\xff\xff\xff\xff\xff\xff\xff", 12,
+		  -EINVAL, 0 },
+		{ "777777777777", 12, 0, 0777777777777 },
 	};
 	size_t i;
 
@@ -511,8 +512,8 @@ static int refuse(void *ctx, const struct tar_entry *t, struct err *e)
 
 static void test_handler_refuses(void **state)
 {
-	const struct tar_handler no = {refuse, on_data, on_finish};
-	struct err e = {0};
+	const struct tar_handler no = { refuse, on_data, on_finish };
+	struct err e = { 0 };
 	struct stream *s;
 
 	(void)state;

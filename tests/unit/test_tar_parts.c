@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* LINK: rootfs-builder/sparse.c rootfs-builder/pax_codec.c
- * rootfs-builder/gunzip.c rootfs-builder/stream.c rootfs-builder/interrupt.c
- * rootfs-builder/quote.c */
+/* LINK: rootfs-builder/sparse.c rootfs-builder/pax_codec.c */
+/* LINK: rootfs-builder/gunzip.c rootfs-builder/stream.c */
+/* LINK: rootfs-builder/interrupt.c rootfs-builder/quote.c */
 /* LIBS: -lz */
 /* What the archive reader is made of: codecs, sparse maps, gzip, quoting. */
 #include "../../rootfs-builder/pax_codec.h"
@@ -31,24 +31,24 @@ struct time_case {
 static void test_time(void **state)
 {
 	static const struct time_case cases[] = {
-		{"0", 0, 0, 0},
-		{"12.5", 0, 12, 500000000},
-		{"12.", 0, 12, 0},
-		{"1.000000001", 0, 1, 1},
-		{"1.0000000019", 0, 1, 1},
-		{"-1", 0, -1, 0},
-		{"-1.5", 0, -2, 500000000},
-		{"-0.25", 0, -1, 750000000},
-		{"-1.0000000001", 0, -2, 999999999},
-		{"-0.9999999999", 0, -1, 0},
-		{"9223372036854775807", 0, INT64_MAX, 0},
-		{"9223372036854775808", -EINVAL, 7, 7},
-		{"", -EINVAL, 7, 7},
-		{"-", -EINVAL, 7, 7},
-		{".5", -EINVAL, 7, 7},
-		{"1.5x", -EINVAL, 7, 7},
-		{"1e3", -EINVAL, 7, 7},
-		{" 1", -EINVAL, 7, 7},
+		{ "0", 0, 0, 0 },
+		{ "12.5", 0, 12, 500000000 },
+		{ "12.", 0, 12, 0 },
+		{ "1.000000001", 0, 1, 1 },
+		{ "1.0000000019", 0, 1, 1 },
+		{ "-1", 0, -1, 0 },
+		{ "-1.5", 0, -2, 500000000 },
+		{ "-0.25", 0, -1, 750000000 },
+		{ "-1.0000000001", 0, -2, 999999999 },
+		{ "-0.9999999999", 0, -1, 0 },
+		{ "9223372036854775807", 0, INT64_MAX, 0 },
+		{ "9223372036854775808", -EINVAL, 7, 7 },
+		{ "", -EINVAL, 7, 7 },
+		{ "-", -EINVAL, 7, 7 },
+		{ ".5", -EINVAL, 7, 7 },
+		{ "1.5x", -EINVAL, 7, 7 },
+		{ "1e3", -EINVAL, 7, 7 },
+		{ " 1", -EINVAL, 7, 7 },
 	};
 	size_t i;
 
@@ -107,8 +107,8 @@ static void test_base64(void **state)
 
 static void test_sparse_map(void **state)
 {
-	struct sparse_map m = {0};
-	struct err e = {0};
+	struct sparse_map m = { 0 };
+	struct err e = { 0 };
 
 	(void)state;
 	assert_int_equal(sparse_map_add(&m, 10, 5, &e), 0);
@@ -126,8 +126,8 @@ static void test_sparse_map(void **state)
 
 static void test_sparse_limit(void **state)
 {
-	struct sparse_map m = {0};
-	struct err e = {0};
+	struct sparse_map m = { 0 };
+	struct err e = { 0 };
 	uint64_t i;
 
 	(void)state;
@@ -140,7 +140,7 @@ static void test_sparse_limit(void **state)
 /* One gzip member of n bytes; returns its length. */
 static size_t pack(const void *p, size_t n, uint8_t *out, size_t max)
 {
-	z_stream z = {0};
+	z_stream z = { 0 };
 
 	assert_int_equal(
 		deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY),
@@ -167,8 +167,8 @@ static ssize_t unpack(const uint8_t *p, size_t n, char *buf, size_t max,
 
 static void test_gunzip(void **state)
 {
-	uint8_t gz[256] = {0};
-	struct err e = {0};
+	uint8_t gz[256] = { 0 };
+	struct err e = { 0 };
 	char out[64];
 	size_t a, b, i;
 
@@ -195,8 +195,8 @@ static void test_gunzip(void **state)
 /* Each changed byte of the data or its check sums is noticed. */
 static void test_gunzip_corrupt(void **state)
 {
-	uint8_t gz[256] = {0};
-	struct err e = {0};
+	uint8_t gz[256] = { 0 };
+	struct err e = { 0 };
 	char out[64];
 	size_t n, i;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* LINK: rootfs-builder/tree.c rootfs-builder/tree_xattr.c
- * rootfs-builder/content.c rootfs-builder/quote.c */
+/* LINK: rootfs-builder/tree.c rootfs-builder/tree_xattr.c */
+/* LINK: rootfs-builder/content.c rootfs-builder/quote.c */
 /*
  * The tree by what it looks like after a list of additions, and by what it
  * refuses; then the map of a file's blocks by how its bytes arrive.
@@ -31,8 +31,8 @@ static struct err e;
 static int setup(void **state)
 {
 	(void)state;
-	tree = (struct tree){0};
-	e = (struct err){0};
+	tree = (struct tree){ 0 };
+	e = (struct err){ 0 };
 	return tree_init(&tree, &e);
 }
 
@@ -45,7 +45,7 @@ static int teardown(void **state)
 
 static int add(const char *path, uint32_t mode)
 {
-	const struct tree_attr a = {.mode = mode, .target = "to"};
+	const struct tree_attr a = { .mode = mode, .target = "to" };
 
 	return tree_add(&tree, path, &a, NULL, &e);
 }
@@ -150,17 +150,17 @@ struct refusal {
 static void test_escapes(void **state)
 {
 	static const struct refusal refusals[] = {
-		{"/etc/passwd", "absolute path"},
-		{"//x", "absolute path"},
-		{"../x", "path with '..'"},
-		{"a/../../x", "path with '..'"},
-		{"..", "path with '..'"},
-		{"a/..", "path with '..'"},
-		{"l/x", "'l' above it is a symbolic link, which is not "
-			"followed"},
-		{"l/x/y", "'l' above it is a symbolic link, which is not "
-			  "followed"},
-		{"f/x", "'f' above it is not a folder"},
+		{ "/etc/passwd", "absolute path" },
+		{ "//x", "absolute path" },
+		{ "../x", "path with '..'" },
+		{ "a/../../x", "path with '..'" },
+		{ "..", "path with '..'" },
+		{ "a/..", "path with '..'" },
+		{ "l/x", "'l' above it is a symbolic link, which is not "
+			 "followed" },
+		{ "l/x/y", "'l' above it is a symbolic link, which is not "
+			   "followed" },
+		{ "f/x", "'f' above it is not a folder" },
 	};
 	size_t i;
 
@@ -189,7 +189,7 @@ static void test_long_paths(void **state)
 {
 	char path[PATH_MAX + 2], out[PATH_MAX];
 	struct tree_node *n;
-	const struct tree_attr a = {.mode = S_IFREG};
+	const struct tree_attr a = { .mode = S_IFREG };
 	size_t i;
 
 	(void)state;
@@ -211,14 +211,14 @@ static void test_long_paths(void **state)
 
 static void test_limits(void **state)
 {
-	struct tree_attr a = {.mode = S_IFREG, .size = TREE_FILE_MAX};
+	struct tree_attr a = { .mode = S_IFREG, .size = TREE_FILE_MAX };
 	char target[FS_BLOCK + 1];
 
 	(void)state;
 	assert_int_equal(tree_add(&tree, "a", &a, NULL, &e), 0);
 	a.size++;
 	assert_int_equal(tree_add(&tree, "a", &a, NULL, &e), -EFBIG);
-	a = (struct tree_attr){.mode = S_IFREG, .mtime = -(1ll << 31)};
+	a = (struct tree_attr){ .mode = S_IFREG, .mtime = -(1ll << 31) };
 	assert_int_equal(tree_add(&tree, "a", &a, NULL, &e), 0);
 	a.mtime--;
 	assert_int_equal(tree_add(&tree, "a", &a, NULL, &e), -EINVAL);
@@ -226,14 +226,15 @@ static void test_limits(void **state)
 	assert_int_equal(tree_add(&tree, "a", &a, NULL, &e), 0);
 	a.mtime++;
 	assert_int_equal(tree_add(&tree, "a", &a, NULL, &e), -EINVAL);
-	a = (struct tree_attr){
-		.mode = S_IFCHR, .dev_major = 4095, .dev_minor = 0xfffff};
+	a = (struct tree_attr){ .mode = S_IFCHR,
+				.dev_major = 4095,
+				.dev_minor = 0xfffff };
 	assert_int_equal(tree_add(&tree, "a", &a, NULL, &e), 0);
 	a.dev_minor++;
 	assert_int_equal(tree_add(&tree, "a", &a, NULL, &e), -EINVAL);
 	memset(target, 't', sizeof(target));
 	target[FS_BLOCK] = '\0';
-	a = (struct tree_attr){.mode = S_IFLNK, .target = target};
+	a = (struct tree_attr){ .mode = S_IFLNK, .target = target };
 	assert_int_equal(tree_add(&tree, "a", &a, NULL, &e), -ENAMETOOLONG);
 	a.target = "";
 	assert_int_equal(tree_add(&tree, "a", &a, NULL, &e), -EINVAL);
@@ -241,11 +242,11 @@ static void test_limits(void **state)
 
 static void test_owner_and_epoch(void **state)
 {
-	struct tree_attr a = {.mode = S_IFREG,
-			      .uid = 5,
-			      .gid = 6,
-			      .mtime = 1000,
-			      .mtime_ns = 1};
+	struct tree_attr a = { .mode = S_IFREG,
+			       .uid = 5,
+			       .gid = 6,
+			       .mtime = 1000,
+			       .mtime_ns = 1 };
 	struct tree_node *n;
 
 	(void)state;
@@ -268,7 +269,7 @@ static void test_owner_and_epoch(void **state)
 
 static void test_xattrs(void **state)
 {
-	const struct tree_attr a = {.mode = S_IFREG};
+	const struct tree_attr a = { .mode = S_IFREG };
 	static char big[5000];
 	struct tree_inode *i;
 	struct tree_node *n;
@@ -300,7 +301,7 @@ static void test_xattrs(void **state)
 
 static void test_map_runs(void **state)
 {
-	struct file_map m = {0};
+	struct file_map m = { 0 };
 
 	(void)state;
 	assert_int_equal(file_map_add(&m, 3, 8192, false, &e), 0);
@@ -329,7 +330,7 @@ static void begin(struct spool *s, bool direct, uint64_t size)
 	spool_init(s, "/tmp");
 	content.spool = s;
 	content.direct = direct;
-	map = (struct file_map){0};
+	map = (struct file_map){ 0 };
 	content_begin(&content, &map, size);
 }
 

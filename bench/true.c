@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The job that all of bench measures: it does nothing, so that what is left is
+ * the cost of having run it. Built static, to depend on no image.
+ */
+int main(void)
+{
+	return 0;
+}

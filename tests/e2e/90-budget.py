@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""What `husk run -- /bin/true` may cost, in things that can be counted.
+
+Shows of issue 2: "exact budgets as tests, with today's value and a ceiling in
+one file" (tests/budgets.txt): exits by kind, guest pages touched, private
+memory of husk, bytes of husk, guest-init and vmlinux, system calls.
+
+A value above its ceiling fails. One that has moved by more than a tenth from
+what the file says of today is remarked on: `tests/e2e/run 90 --update` writes
+today's values anew and leaves the ceilings, which are for people to move.
+
+The counts are taken in the lab with exact time, where two runs differ only in
+the random bytes that husk gives its guest; tests/e2e/run sees to that.
+"""
+
+from lib import *
+
+FILE = os.path.join(ROOT, "tests/budgets.txt")
+PRODUCTS = {"husk_bytes": "husk", "guest_init_bytes": "guest-init", "vmlinux_bytes": "vmlinux"}
+
+
+def count_system_calls():
+    """From strace's table: how many different ones, and how many."""
+    table = os.path.join(FOLDER, "strace")
+    subprocess.run(["strace", "-f", "-c", "-o", table, *argv("/bin/true")],
+                   env=ENV, stdin=subprocess.DEVNULL, check=True, timeout=PATIENCE)
+    calls = {}
+    for line in head_of(table, -1).decode().split("\n"):
+        word = line.split()
+        if len(word) >= 5 and word[0][0].isdigit() and word[-1] != "total":
+            calls[word[-1]] = int(word[3])
+    # What started husk is not husk's.
+    check(calls.pop("execve") == 1, "strace's table: %r" % calls)
+    return calls
+
+
+def measure():
+    husk("/bin/true")  # so that files are in memory
+    s = husk("/bin/true").status
+    eq(s["verdict"], "exited")
+    values = {"exits_" + kind: n for kind, n in s["exits"].items() if kind != "signal"}
+    values["guest_pages"] = s["guest_pages"]
+    values["private_bytes"] = s["private_bytes"]
+    for name, product in PRODUCTS.items():
+        values[name] = os.stat(os.path.join(ROOT, "build", product)).st_size
+    calls = count_system_calls()
+    values["syscall_kinds"] = len(calls)
+    values["syscalls"] = sum(calls.values())
+    return values, calls
+
+
+def read_budgets():
+    """The lines of the file: name -> (today, ceiling, why)."""
+    budgets = {}
+    with open(FILE) as f:
+        for line in f:
+            text, _, why = line.partition("#")
+            if text.strip():
+                name, today, ceiling = text.split()
+                check(name not in budgets, "%s is there twice" % name)
+                budgets[name] = (int(today), int(ceiling), why.strip())
+    return budgets
+
+
+def print_table(values):
+    """The file as it is, with the values of today in place."""
+    with open(FILE) as f:
+        for line in f:
+            name = line.split()[0] if line.split() else ""
+            if name in values:
+                _, _, why = line.partition("#")
+                ceiling = line.split()[2]
+                line = "%-18s %10d %10s  # %s\n" % (name, values[name], ceiling, why.strip())
+            sys.stdout.write(line)
+
+
+def budget_test(name, values, budget):
+    today, ceiling, why = budget
+
+    def test():
+        value = values[name]
+        check(value <= ceiling, "%d is above the ceiling of %d" % (value, ceiling))
+        if abs(value - today) * 10 > today:
+            print("# %s is %d and was %d: tests/e2e/run 90 --update" % (name, value, today))
+    test.__doc__ = "%s: %d, at most %d (%s)" % (name, values[name], ceiling, why)
+    return test
+
+
+def prepare():
+    values, calls = measure()
+    if "--table" in sys.argv[1:]:
+        print_table(values)
+        sys.exit(0)
+    print("# system calls: " + ", ".join("%s %d" % c for c in sorted(calls.items())))
+    budgets = read_budgets()
+
+    def test_complete():
+        eq(sorted(budgets), sorted(values), "names in tests/budgets.txt")
+    test_complete.__doc__ = "each thing that is counted has its budget, and the reverse"
+    globals()["test_complete"] = test_complete
+    for name in budgets:
+        if name in values:
+            globals()["test_" + name] = budget_test(name, values, budgets[name])
+
+
+prepare()
+main()

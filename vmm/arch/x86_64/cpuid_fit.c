@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See cpuid_fit.h. Registers of CPUID leaves that are features bit by bit are
+ * compared as sets, the sizes and places of the register save areas and the
+ * maker's name must be equal, the width of physical addresses may not shrink.
+ * Caches, topology, names and frequencies are not compared: no instruction
+ * faults for them.
+ */
+#include "arch/x86_64/cpuid_fit.h"
+
+#include <asm/kvm_para.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#define BIT(n) (1u << (n))
+
+#define LEAF_XSAVE 0xdu
+#define LEAF_WIDTH 0x80000008u
+
+enum { EAX, EBX, ECX, EDX, NR_REGS };
+
+static const char *const reg_names[NR_REGS] = { "EAX", "EBX", "ECX", "EDX" };
+
+/* Registers whose bits are features, as a mask of 1 << EAX and so on. */
+static const struct {
+	uint32_t leaf, sub;
+	unsigned regs;
+} features[] = {
+	{ 0x1, 0, BIT(ECX) | BIT(EDX) },
+	{ 0x7, 0, BIT(EBX) | BIT(ECX) | BIT(EDX) },
+	{ 0x7, 1, BIT(EAX) | BIT(EBX) | BIT(ECX) | BIT(EDX) },
+	{ 0x7, 2, BIT(EDX) },
+	{ LEAF_XSAVE, 0, BIT(EAX) | BIT(EDX) },
+	{ LEAF_XSAVE, 1, BIT(EAX) | BIT(ECX) | BIT(EDX) },
+	{ KVM_CPUID_FEATURES, 0, BIT(EAX) },
+	{ 0x80000001, 0, BIT(ECX) | BIT(EDX) },
+	{ 0x80000007, 0, BIT(EDX) },
+	{ LEAF_WIDTH, 0, BIT(EBX) },
+	{ 0x80000021, 0, BIT(EAX) },
+};
+
+/* Names for those that people know. */
+static const struct {
+	uint32_t leaf, sub, reg, bit;
+	const char *name;
+} names[] = {
+	{ 0x1, 0, ECX, 9, "ssse3" },
+	{ 0x1, 0, ECX, 12, "fma" },
+	{ 0x1, 0, ECX, 13, "cx16" },
+	{ 0x1, 0, ECX, 19, "sse4.1" },
+	{ 0x1, 0, ECX, 20, "sse4.2" },
+	{ 0x1, 0, ECX, 23, "popcnt" },
+	{ 0x1, 0, ECX, 25, "aes" },
+	{ 0x1, 0, ECX, 26, "xsave" },
+	{ 0x1, 0, ECX, 28, "avx" },
+	{ 0x1, 0, ECX, 30, "rdrand" },
+	{ 0x7, 0, EBX, 0, "fsgsbase" },
+	{ 0x7, 0, EBX, 3, "bmi1" },
+	{ 0x7, 0, EBX, 5, "avx2" },
+	{ 0x7, 0, EBX, 8, "bmi2" },
+	{ 0x7, 0, EBX, 9, "erms" },
+	{ 0x7, 0, EBX, 16, "avx512f" },
+	{ 0x7, 0, EBX, 18, "rdseed" },
+	{ 0x7, 0, EBX, 20, "smap" },
+	{ 0x7, 0, EBX, 29, "sha" },
+	{ 0x7, 0, ECX, 9, "vaes" },
+	{ 0x7, 0, ECX, 22, "rdpid" },
+	{ 0x7, 0, EDX, 4, "fsrm" },
+	{ 0x7, 0, EDX, 26, "ibrs" },
+	{ 0x7, 0, EDX, 27, "stibp" },
+	{ 0x80000001, 0, EDX, 26, "1 GiB pages" },
+	{ 0x80000001, 0, EDX, 27, "rdtscp" },
+	{ 0x80000007, 0, EDX, 8, "invariant TSC" },
+};
+
+static const struct kvm_cpuid_entry2 *find(const struct kvm_cpuid_entry2 *entry,
+					   unsigned nr, uint32_t leaf,
+					   uint32_t sub)
+{
+	static const struct kvm_cpuid_entry2 none;
+
+	for (unsigned i = 0; i < nr; i++)
+		if (entry[i].function == leaf && entry[i].index == sub)
+			return &entry[i];
+	return &none;
+}
+
+static uint32_t reg_of(const struct kvm_cpuid_entry2 *c, unsigned reg)
+{
+	const uint32_t v[NR_REGS] = { c->eax, c->ebx, c->ecx, c->edx };
+
+	return v[reg];
+}
+
+static const char *name_of(uint32_t leaf, uint32_t sub, unsigned reg,
+			   unsigned bit)
+{
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].leaf == leaf && names[i].sub == sub &&
+		    names[i].reg == reg && names[i].bit == bit)
+			return names[i].name;
+	return NULL;
+}
+
+static int lacks(uint32_t leaf, uint32_t sub, unsigned reg, uint32_t missing,
+		 struct err *e)
+{
+	unsigned bit = (unsigned)__builtin_ctz(missing);
+	const char *name = name_of(leaf, sub, reg, bit);
+
+	return err_set(e, ENOTSUP,
+		       "this host's CPU or KVM lacks %s%sCPUID 0x%x.%u %s bit "
+		       "%u%s, which the template's guest uses (make the "
+		       "template on such a host)",
+		       name ? name : "", name ? " (" : "", leaf, sub,
+		       reg_names[reg], bit, name ? ")" : "");
+}
+
+static int fit_features(const struct kvm_cpuid_entry2 *told, unsigned nr_told,
+			const struct kvm_cpuid_entry2 *here, unsigned nr_here,
+			struct err *e)
+{
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+		uint32_t leaf = features[i].leaf, sub = features[i].sub;
+		const struct kvm_cpuid_entry2 *t, *h;
+
+		t = find(told, nr_told, leaf, sub);
+		h = find(here, nr_here, leaf, sub);
+		for (unsigned reg = 0; reg < NR_REGS; reg++) {
+			uint32_t missing = reg_of(t, reg) & ~reg_of(h, reg);
+
+			if (features[i].regs & BIT(reg) && missing)
+				return lacks(leaf, sub, reg, missing, e);
+		}
+	}
+	return 0;
+}
+
+static int fit_maker(const struct kvm_cpuid_entry2 *t,
+		     const struct kvm_cpuid_entry2 *h, struct err *e)
+{
+	const uint32_t told[3] = { t->ebx, t->edx, t->ecx };
+	const uint32_t here[3] = { h->ebx, h->edx, h->ecx };
+
+	if (!memcmp(told, here, sizeof(told)))
+		return 0;
+	return err_set(e, ENOTSUP,
+		       "the template was made on a CPU of another maker (make "
+		       "it on such a host)");
+}
+
+/* Save areas: the guest has their places in memory. */
+static int fit_xsave(const struct kvm_cpuid_entry2 *told, unsigned nr_told,
+		     const struct kvm_cpuid_entry2 *here, unsigned nr_here,
+		     struct err *e)
+{
+	uint32_t xcr0 = find(told, nr_told, LEAF_XSAVE, 0)->eax;
+
+	for (uint32_t i = 2; i < 32; i++) {
+		const struct kvm_cpuid_entry2 *t, *h;
+
+		if (!(xcr0 & BIT(i)))
+			continue;
+		t = find(told, nr_told, LEAF_XSAVE, i);
+		h = find(here, nr_here, LEAF_XSAVE, i);
+		if (t->eax != h->eax || t->ebx != h->ebx || t->ecx != h->ecx)
+			return err_set(e, ENOTSUP,
+				       "this host saves register state %u "
+				       "elsewhere than the template's (make "
+				       "the template on such a host)",
+				       i);
+	}
+	return 0;
+}
+
+static int fit_width(const struct kvm_cpuid_entry2 *t,
+		     const struct kvm_cpuid_entry2 *h, struct err *e)
+{
+	if ((t->eax & 0xff) <= (h->eax & 0xff))
+		return 0;
+	return err_set(e, ENOTSUP,
+		       "this host has physical addresses of %u bits, the "
+		       "template's guest uses %u (make the template on such a "
+		       "host)",
+		       h->eax & 0xff, t->eax & 0xff);
+}
+
+int cpuid_fit(const struct kvm_cpuid_entry2 *told, unsigned nr_told,
+	      const struct kvm_cpuid_entry2 *here, unsigned nr_here,
+	      struct err *e)
+{
+	int r;
+
+	r = fit_maker(find(told, nr_told, 0, 0), find(here, nr_here, 0, 0), e);
+	if (!r)
+		r = fit_features(told, nr_told, here, nr_here, e);
+	if (!r)
+		r = fit_xsave(told, nr_told, here, nr_here, e);
+	if (!r)
+		r = fit_width(find(told, nr_told, LEAF_WIDTH, 0),
+			      find(here, nr_here, LEAF_WIDTH, 0), e);
+	return r;
+}
+
+void cpuid_clear_runtime(struct kvm_cpuid_entry2 *entry, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		struct kvm_cpuid_entry2 *c = &entry[i];
+
+		if (c->function == 1)
+			c->ecx &= ~BIT(27); /* OSXSAVE: CR4's bit */
+		else if (c->function == 7 && c->index == 0)
+			c->ecx &= ~BIT(4); /* OSPKE: CR4's bit */
+		else if (c->function == LEAF_XSAVE && c->index <= 1)
+			c->ebx = 0; /* size for the XCR0 of the moment */
+	}
+}

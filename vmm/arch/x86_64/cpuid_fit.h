@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Can a guest that was told one CPUID go on where another is offered? Pure.
+ *
+ * Yes, when maker and register file are the same and every feature that it
+ * was told of is there. Model and stepping may differ: the guest goes on
+ * seeing those of the template.
+ */
+#ifndef HUSK_ARCH_X86_64_CPUID_FIT_H
+#define HUSK_ARCH_X86_64_CPUID_FIT_H
+
+#include "arch/x86_64/cpuid.h"
+#include "lib/err.h"
+
+/* What KVM derives from the guest's registers is no promise: zero it. */
+void cpuid_clear_runtime(struct kvm_cpuid_entry2 *entry, unsigned nr);
+
+/* -ENOTSUP with the first difference that matters. */
+int cpuid_fit(const struct kvm_cpuid_entry2 *told, unsigned nr_told,
+	      const struct kvm_cpuid_entry2 *here, unsigned nr_here,
+	      struct err *e);
+
+#endif
