@@ -38,7 +38,10 @@ RAW_TESTS := $(patsubst tests/raw/%.c,$(BUILD)/test/raw/%, \
 	     $(wildcard tests/raw/raw_*.c))
 RAW_SAN	  := $(patsubst %,$(BUILD)/san/%.o,$(basename $(HUSK_SRC) \
 	     vmm/init_blob.S))
-$(BUILD)/test/raw/%: $(BUILD)/san/tests/raw/%.o $(RAW_SAN) $(LIB_SAN)
+RAW_KIT	  := $(patsubst %,$(BUILD)/san/%.o,tests/raw/machine tests/raw/guest \
+	     tests/unit/mockdrv)
+$(RAW_TESTS): $(BUILD)/test/raw/%: $(BUILD)/san/tests/raw/%.o $(RAW_KIT) \
+		$(RAW_SAN) $(LIB_SAN)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka $(HUSK_LIBS)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* LINK: rootfs-builder/tar.c rootfs-builder/tar_header.c */
 /* LINK: rootfs-builder/sparse.c rootfs-builder/pax.c */
 /* LINK: rootfs-builder/pax_codec.c rootfs-builder/stream.c */
@@ -11,7 +12,6 @@
 /* LINK: rootfs-builder/ext4_blocks.c rootfs-builder/ext4_inode.c */
 /* LINK: rootfs-builder/ext4_write.c rootfs-builder/progress.c */
 /* LIBS: -lext2fs -lcom_err -lz */
-// SPDX-License-Identifier: MIT
 /*
  * Any bytes as an archive, packed or not, through the whole builder. What the
  * tree has taken must be writable (the tree's promise), in the space that was

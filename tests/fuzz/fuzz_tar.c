@@ -1,8 +1,8 @@
+// SPDX-License-Identifier: MIT
 /* LINK: rootfs-builder/tar.c rootfs-builder/tar_header.c */
 /* LINK: rootfs-builder/sparse.c rootfs-builder/pax.c */
 /* LINK: rootfs-builder/pax_codec.c rootfs-builder/stream.c */
 /* LINK: rootfs-builder/interrupt.c rootfs-builder/quote.c */
-// SPDX-License-Identifier: MIT
 /*
  * Any bytes as a tar archive. Whatever comes, the handler must be called as
  * tar.h promises; the reader's own faults are the sanitizers' business.
