@@ -43,7 +43,8 @@ static const struct command {
 static const char help_head[] =
 	"usage: husk run [OPTION...] -- COMMAND [ARGUMENT...]\n"
 	"       husk check [--json] [--kernel=FILE] [--image=FILE]\n"
-	"       husk template create [OPTION...] --output=FILE\n"
+	"       husk template create [OPTION...] -o FILE [--warm COMMAND"
+	" [ARGUMENT...]]\n"
 	"       husk template info FILE | husk template verify FILE\n"
 	"       husk --help | --version\n"
 	"\n"
@@ -52,7 +53,9 @@ static const char help_head[] =
 	"        and stderr as husk's own; nothing it does outlives it\n"
 	"check   say whether this host can do that, and what is missing\n"
 	"template create\n"
-	"        boot a machine and keep it as a file that runs start from\n"
+	"        boot a machine, start the warm command in it, and keep it as a"
+	" file;\n"
+	"        'husk run --template' then runs in a copy of it\n"
 	"template info, template verify\n"
 	"        say what a template was made from; read it all and check it\n";
 
@@ -79,8 +82,10 @@ static void put_option_help(struct text *t, const struct cli_option *o)
 	const char *line = o->help, *end;
 	size_t from = t->wanted, col;
 
-	text_printf(t, "  --%s%s%s", o->name, o->metavar ? "=" : "",
-		    o->metavar ? o->metavar : "");
+	text_printf(t, "  --%s", o->name);
+	if (o->metavar)
+		text_printf(t, "%c%s", o->kind == CLI_REST ? ' ' : '=',
+			    o->metavar);
 	col = t->wanted - from;
 	for (;; line = end + 1, col = 0) {
 		end = strchr(line, '\n');
@@ -277,13 +282,36 @@ static int read_value(const struct cli_option *o, struct cli_value *v,
 	return r ? refuse_value(o, v->text, r, e) : 0;
 }
 
+static int refuse_missing(const struct cli_option *o, struct err *e)
+{
+	return err_set(e, EINVAL, "option '--%s' needs a value (write --%s%c%s)",
+		       o->name, o->name, o->kind == CLI_REST ? ' ' : '=',
+		       o->metavar);
+}
+
+/* A command: moves *arg on to its first word; the rest is its own. */
+static int parse_rest(struct cli *out, const struct cli_option *o,
+		      char ***arg, struct err *e)
+{
+	char *equals = strchr(**arg, '=');
+
+	if (equals)
+		**arg = equals + 1;
+	else if (*++*arg && !strcmp(**arg, "--"))
+		++*arg;
+	if (!**arg)
+		return refuse_missing(o, e);
+	return o->set(out, &(struct cli_value){.text = **arg}, e);
+}
+
 /*
  * One option at **arg, with its value moves *arg on to the last word it used.
  */
 static int parse_option(struct cli *out, char ***arg, struct err *e)
 {
 	unsigned bit = 1u << out->command;
-	const char *word = **arg, *equals = strchr(word, '=');
+	const char *word = strcmp(**arg, "-o") ? **arg : "--output";
+	const char *equals = strchr(word, '=');
 	size_t len = equals ? (size_t)(equals - word) : strlen(word);
 	struct cli_value v = {.text = equals ? equals + 1 : NULL};
 	const struct cli_option *o;
@@ -298,14 +326,13 @@ static int parse_option(struct cli *out, char ***arg, struct err *e)
 	if (o->kind == CLI_FLAG && equals)
 		return err_set(e, EINVAL, "option '--%s' takes no value",
 			       o->name);
+	if (o->kind == CLI_REST)
+		return parse_rest(out, o, arg, e);
 	if (o->kind != CLI_FLAG && !equals) {
 		/* Another option is no value: that one was forgotten. */
 		v.text = (*arg)[1];
 		if (!v.text || !strncmp(v.text, "--", 2))
-			return err_set(e, EINVAL,
-				       "option '--%s' needs a value (write "
-				       "--%s=%s)",
-				       o->name, o->name, o->metavar);
+			return refuse_missing(o, e);
 		++*arg;
 	}
 	if (o->kind != CLI_FLAG) {
@@ -391,7 +418,8 @@ static int check_limits(const struct config *c, struct err *e)
 		return err_set(e, EINVAL,
 			       "--on-output-limit 'kill': no limit "
 			       "is set (add --output-limit=SIZE)");
-	if (c->tmp_size > c->memory)
+	/* Of a copy, the memory is the template's: run_setup.c knows it. */
+	if (!c->template && c->tmp_size > c->memory)
 		return err_set(e, EINVAL,
 			       "--tmp-size is larger than the "
 			       "memory, where these files live (raise "
@@ -405,6 +433,9 @@ static int check_job(const struct config *c, struct err *e)
 	size_t max = HUSK_JOB_MAX - sizeof(struct husk_job) - JOB_RESERVE;
 	size_t sum = strlen(c->workdir) + strlen(c->hostname) + 2;
 
+	/* Without one, the template's own: run_setup.c knows whether it has. */
+	if (!c->argv[0] && c->template)
+		return 0;
 	if (!c->argv[0])
 		return err_set(e, EINVAL,
 			       "no command to run (write 'husk run "
@@ -428,15 +459,27 @@ static int check_job(const struct config *c, struct err *e)
 
 static int check_create(const struct config *c, struct err *e)
 {
+	int r;
+
 	if (!c->output)
 		return err_set(e, EINVAL,
-			       "no template to write (add --output=FILE)");
-	if (*c->argv)
+			       "no template to write (add -o FILE)");
+	if (!c->warm && *c->argv)
 		return err_set(e, EINVAL,
 			       "'husk template create' runs no command, but "
-			       CLI_GIVEN " was given",
+			       CLI_GIVEN " was given (write --warm before it "
+			       "to have it wait in the template)",
 			       *c->argv);
-	return 0;
+	if (!c->warm && c->job_option)
+		return err_set(e, EINVAL,
+			       "option '--%s' is about a job, and there is none "
+			       "yet (give it to husk run, or add --warm "
+			       "COMMAND)",
+			       c->job_option);
+	if (!c->warm)
+		return 0;
+	r = check_limits(c, e);
+	return r ? r : check_job(c, e);
 }
 
 static int check_file(struct cli *out, struct err *e)
@@ -458,10 +501,9 @@ static int check_run(const struct config *c, struct err *e)
 	if (!r && c->template && c->fixed)
 		r = err_set(e, EINVAL,
 			    "option '--%s' cannot change in a copy of a "
-			    "template (make another with husk template "
-			    "create)",
-			    c->fixed);
-
+			    "template: the guest has booted with it (make "
+			    "another with husk template create --%s)",
+			    c->fixed, c->fixed);
 	if (!r)
 		r = check_limits(c, e);
 	return r ? r : check_job(c, e);
@@ -487,6 +529,8 @@ static int parse_command(struct cli *out, enum cli_command command, char **arg,
 			return r;
 		if (out->command != command)
 			return 0; /* --help, --version */
+		if (c->warm)
+			break; /* its words are all that follow */
 	}
 	c->argv = arg;
 	switch (command) {

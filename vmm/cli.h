@@ -41,6 +41,7 @@ enum cli_kind {
 	CLI_SIZE,	/* bytes with unit, within min..max */
 	CLI_TIME,	/* duration with unit, ns within min..max */
 	CLI_NUMBER,	/* digits, within min..max */
+	CLI_REST,	/* a command: all words that follow */
 };
 
 struct cli_value {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Making a template is a run that stops when guest-init says READY. The quiet
- * point after it is found by looking: all vCPUs wait for an interrupt, and
- * nothing is left to send. A machine that is never quiet is not kept, since a
+ * Making a template is a run that stops when guest-init says RESTING. The
+ * quiet point after it is found by looking: all vCPUs wait for an interrupt. A machine that is never quiet is not kept, since a
  * copy would go on with whatever it was doing.
  */
 #include "create.h"
@@ -13,22 +12,30 @@
 #include "version.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
-/* Looks, and time for the guest between two. */
-#define QUIET_TRIES 500
-#define QUIET_NS    5000000
+/*
+ * Time for the guest before each look, in ns: more each time, since a guest
+ * on a slow host may need longer than that for what it does between two looks.
+ */
+#define QUIET_FIRST 2000000
+#define QUIET_LAST  500000000
+#define QUIET_TRIES 60
 
 static int find_quiet(struct run *run, struct err *e)
 {
-	const struct timespec pause = { .tv_nsec = QUIET_NS };
+	struct timespec pause = { .tv_nsec = QUIET_FIRST };
 	unsigned i;
 	int r;
 
 	for (i = 0; i < QUIET_TRIES; i++) {
 		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < QUIET_LAST)
+			pause.tv_nsec += pause.tv_nsec / 2;
 		vm_stop(&run->vm);
 		if (vm_is_idle(&run->vm))
 			return 0;
@@ -40,11 +47,20 @@ static int find_quiet(struct run *run, struct err *e)
 		       "make the template: the machine does not come to rest");
 }
 
+/* For people, so no quoting; what is too long is cut. */
+static void append_word(char *buf, size_t size, const char *word)
+{
+	size_t len = strlen(buf);
+
+	snprintf(buf + len, size - len, "%s%s", len ? " " : "", word);
+}
+
 static void fill_identity(const struct run *run, struct template_identity *id)
 {
 	const struct config *c = run->config;
 	auto_free char *kernel = realpath(c->kernel, NULL);
 	auto_free char *image = realpath(c->image, NULL);
+	char **arg;
 
 	*id = (struct template_identity){
 		.memory = c->memory,
@@ -55,6 +71,10 @@ static void fill_identity(const struct run *run, struct template_identity *id)
 		.image_size = run->disk.size,
 	};
 	memcpy(id->image_uuid, run->disk.uuid, sizeof(id->image_uuid));
+	id->image_crc = run->disk.super_crc;
+	id->warm = c->warm;
+	for (arg = c->warm ? c->argv : NULL; arg && *arg; arg++)
+		append_word(id->command, sizeof(id->command), *arg);
 	snprintf(id->kernel, sizeof(id->kernel), "%s",
 		 kernel ? kernel : c->kernel);
 	snprintf(id->image, sizeof(id->image), "%s", image ? image : c->image);
@@ -71,6 +91,20 @@ static void show_progress(void *opaque, uint64_t done, uint64_t all)
 
 	fprintf(out, "\rwriting memory: %3u %%", (unsigned)(done * 100 / all));
 	fflush(out);
+}
+
+/* A folder stands for a file in it, so that a name need not be thought of. */
+static int find_output(struct run *run, char *buf, size_t size, struct err *e)
+{
+	const char *output = run->config->output;
+	struct stat st;
+
+	if (stat(output, &st) || !S_ISDIR(st.st_mode))
+		return 0;
+	if (snprintf(buf, size, "%s/template.husk", output) >= (int)size)
+		return err_set(e, ENAMETOOLONG, "write template '%s'", output);
+	run->own.output = buf;
+	return 0;
 }
 
 static int keep(struct run *run, FILE *progress, struct err *e)
@@ -95,23 +129,54 @@ static int keep(struct run *run, FILE *progress, struct err *e)
 	return r;
 }
 
+/* Why there is nothing to keep; 0 when there is. */
+static int explain(const struct run *run, struct err *e)
+{
+	const struct outcome *o = run->o;
+	const char *words = o->reason, *colon = *words ? ": " : "";
+
+	switch (o->verdict) {
+	case VERDICT_NONE:
+		return 0;
+	case VERDICT_EXITED:
+		return err_set(e, ECHILD,
+			       "make the template: the warm command exited with "
+			       "%d before it was ready%s%s",
+			       o->code, colon, words);
+	case VERDICT_SIGNALED:
+		return err_set(e, ECHILD,
+			       "make the template: the warm command was killed "
+			       "by signal %d before it was ready%s%s",
+			       o->code, colon, words);
+	default:
+		return err_set(e, EIO, "make the template: %s", words);
+	}
+}
+
 int create_template(const struct config *c, FILE *progress, struct err *e)
 {
+	uint64_t t0_ns = loop_now();
+	char path[PATH_MAX];
 	struct outcome o;
 	struct run run;
 	int r;
 
-	run_init(&run, c, &o, loop_now());
+	run_init(&run, c, &o, t0_ns);
 	run.creating = true;
 	if (progress)
-		fprintf(progress, "booting\n");
-	r = run_set_up(&run, e);
+		fprintf(progress, c->warm ? "booting, warming up\n" :
+					    "booting\n");
+	r = find_output(&run, path, sizeof(path), e);
+	if (!r)
+		r = run_set_up(&run, e);
+	if (!r)
+		run_arm_deadline(&run, t0_ns);
 	if (!r)
 		r = vm_start(&run.vm, e);
 	if (!r)
 		r = loop_run(&run.loop, e);
-	if (!r && o.verdict != VERDICT_NONE)
-		r = err_set(e, EIO, "make the template: %s", o.reason);
+	if (!r)
+		r = explain(&run, e);
 	if (!r)
 		r = keep(&run, progress, e);
 	run_release(&run);

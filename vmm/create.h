@@ -11,8 +11,9 @@
 #include <stdio.h>
 
 /*
- * Boot the machine of the configuration until its init waits for a job and
- * nothing moves any more, and write it to c->output. `progress` gets lines on
+ * Boot the machine of the configuration until its init waits for a job, or
+ * the warm command for its input, and nothing moves any more; write it to
+ * c->output, or into that when it is a folder. `progress` gets lines on
  * what is going on, or is NULL.
  */
 int create_template(const struct config *c, FILE *progress, struct err *e);

@@ -22,6 +22,9 @@ static void take_counts(struct run *run)
 
 	vm_count_exits(&run->vm, o->exits);
 	o->clock[CLOCK_T1_RUN] = run->vm.vcpu[0].first_run_ns;
+	/* In a copy, init runs from the first moment. */
+	if (run->config->template)
+		o->clock[CLOCK_T2_INIT] = o->clock[CLOCK_T1_RUN];
 	for (i = 0; i < STREAM_NR; i++)
 		o->stream[i] =
 			(struct stream_outcome){ run->stream[i].bytes,
@@ -102,6 +105,12 @@ static int write_status(struct run *run, struct err *e)
 	if (run->status_fd < 0)
 		return 0;
 	memcpy(id.kernel_salt, run->vm.entry.salt, sizeof(id.kernel_salt));
+	if (c->template) {
+		id.kernel_size = run->template.id.kernel_size;
+		id.kernel_mtime = run->template.id.kernel_mtime;
+		memcpy(id.kernel_salt, run->template.id.kernel_salt,
+		       sizeof(id.kernel_salt));
+	}
 	if (run->disk.fd >= 0)
 		format_uuid(id.image_uuid, run->disk.uuid);
 	len = status_format(buf, sizeof(buf), c, &id, run->o);
@@ -130,8 +139,7 @@ static int serve(struct run *run, uint64_t t0_ns, struct err *e)
 	if (run->config->timeout_from == TIMEOUT_FROM_START)
 		run_arm_deadline(run, t0_ns);
 	if (run->config->template) {
-		/* READY was said when the template was made: hand over. */
-		run->o->clock[CLOCK_T2_INIT] = loop_now();
+		/* What comes first was said in the template: hand over. */
 		control_resume(&run->control);
 		console_pump(&run->vm.console, HUSK_PORT_CONTROL);
 	}

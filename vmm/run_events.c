@@ -253,7 +253,7 @@ void run_step(void *opaque)
 
 	if (run->loop.stop)
 		return;
-	if (run->creating && state == CONTROL_READY) {
+	if (run->creating && state == CONTROL_RESTING) {
 		run->loop.stop = true;
 		return;
 	}

@@ -55,6 +55,7 @@ struct template_identity {
 	uint64_t kernel_size, image_size;
 	int64_t kernel_mtime;
 	uint8_t image_uuid[16];
+	uint32_t image_crc;	/* of its superblock, see backends/disk.h */
 	char kernel[256], image[256]; /* absolute paths */
 	char kernel_salt[64];
 	char husk_version[32], husk_commit[64];

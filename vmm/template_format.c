@@ -43,6 +43,7 @@ void template_pack_identity(struct pack *p, const struct template_identity *i)
 	pack_u64(p, i->image_size);
 	pack_u64(p, (uint64_t)i->kernel_mtime);
 	pack_bytes(p, i->image_uuid, sizeof(i->image_uuid));
+	pack_u32(p, i->image_crc);
 	pack_bytes(p, i->kernel, sizeof(i->kernel));
 	pack_bytes(p, i->image, sizeof(i->image));
 	pack_bytes(p, i->kernel_salt, sizeof(i->kernel_salt));
@@ -67,6 +68,7 @@ void template_unpack_identity(struct unpack *u, struct template_identity *i)
 	i->image_size = unpack_u64(u);
 	i->kernel_mtime = (int64_t)unpack_u64(u);
 	unpack_bytes(u, i->image_uuid, sizeof(i->image_uuid));
+	i->image_crc = unpack_u32(u);
 	unpack_string(u, i->kernel, sizeof(i->kernel));
 	unpack_string(u, i->image, sizeof(i->image));
 	unpack_string(u, i->kernel_salt, sizeof(i->kernel_salt));
