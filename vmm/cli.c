@@ -488,8 +488,8 @@ static int check_file(struct cli *out, struct err *e)
 
 	if (!arg[0] || arg[1])
 		return err_set(e, EINVAL,
-			       "want one template (write 'husk template info "
-			       "FILE')");
+			       "want one template (write 'husk %s FILE')",
+			       command_name(1u << out->command));
 	out->file = arg[0];
 	return 0;
 }
