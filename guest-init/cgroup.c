@@ -29,6 +29,16 @@
 /* With less than this no program gets anywhere. */
 #define JOB_BYTES_MIN (4ull << 20)
 
+/*
+ * Page cache that a job at its limit must still have. Without swap the kernel
+ * gives nothing up but the pages of files, to the last one, and so takes the
+ * text away from under running programs, reads it again, and may do that for
+ * ever: each page that it gets back counts as progress, which puts off the
+ * OOM kill. Hot text is a few MiB and does not grow with the machine.
+ */
+#define TEXT_SHARE     32
+#define TEXT_BYTES_MAX (16ull << 20)
+
 #define KERNEL_PIDS_MAX 4194304u
 
 static int write_file(int dir, const char *name, const char *value,
@@ -175,6 +185,36 @@ bool cgroup_was_oom(int cgroup)
 
 	return read_file(cgroup, "memory.events", text, sizeof(text)) &&
 	       cgroup_field(text, "oom_kill", &kills) && kills > 0;
+}
+
+int cgroup_watch_memory(int cgroup, struct err *e)
+{
+	auto_fd fd = openat(cgroup, "memory.events", O_RDONLY | O_CLOEXEC);
+	char text[512];
+
+	/* To poll, the kernel compares with what was read last. */
+	if (fd < 0 || read(fd, text, sizeof(text)) < 0)
+		return err_sys(e, "watch the job's memory");
+	return steal_fd(&fd);
+}
+
+bool cgroup_is_starved(int cgroup, int events)
+{
+	uint64_t limit, least, file, shmem = 0;
+	char text[4096];
+
+	if (pread(events, text, sizeof(text), 0) < 0 ||
+	    !read_file(cgroup, "memory.max", text, sizeof(text)) ||
+	    !read_number(text, &limit) ||
+	    !read_file(cgroup, "memory.stat", text, sizeof(text)) ||
+	    !cgroup_field(text, "file", &file))
+		return false;
+	/* What is in a tmpfs counts as `file`, but cannot be given up. */
+	cgroup_field(text, "shmem", &shmem);
+	least = limit / TEXT_SHARE;
+	if (least > TEXT_BYTES_MAX)
+		least = TEXT_BYTES_MAX;
+	return file < shmem || file - shmem < least;
 }
 
 void cgroup_read_usage(int cgroup, struct cgroup_usage *out)

@@ -38,6 +38,18 @@ uint64_t cgroup_cpu_ns(int cgroup);
 /* Did the kernel kill one of its processes for want of memory? */
 bool cgroup_was_oom(int cgroup);
 
+/*
+ * A descriptor that polls as POLLPRI each time the cgroup has run into its
+ * memory limit since cgroup_is_starved last looked; or -errno.
+ */
+int cgroup_watch_memory(int cgroup, struct err *e);
+
+/*
+ * Is it at its limit with so little page cache left to give up that its
+ * programs would lose their own text? Takes notice of the event.
+ */
+bool cgroup_is_starved(int cgroup, int events);
+
 /* What it used up to now; what the kernel does not tell is 0. */
 void cgroup_read_usage(int cgroup, struct cgroup_usage *out);
 

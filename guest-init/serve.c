@@ -29,9 +29,12 @@ struct watch {
 	uint64_t next_ns; /* when to look: the limit cannot be hit before */
 	unsigned int cpus;
 	bool hit;
+	int memory; /* polls when the memory limit was run into; -1: over */
+	bool starved;
 };
 
-static void watch_start(struct watch *w, uint64_t limit_ns, uint64_t from_ns)
+static int watch_start(struct watch *w, int cgroup, uint64_t limit_ns,
+		       uint64_t from_ns, struct err *e)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -41,7 +44,18 @@ static void watch_start(struct watch *w, uint64_t limit_ns, uint64_t from_ns)
 		.from_ns = from_ns,
 		.next_ns = limit_ns ? 0 : NEVER,
 		.cpus = cpus > 0 ? (unsigned int)cpus : 1,
+		.memory = cgroup_watch_memory(cgroup, e),
 	};
+	return w->memory < 0 ? w->memory : 0;
+}
+
+static void watch_memory(struct watch *w, int cgroup)
+{
+	if (!cgroup_is_starved(cgroup, w->memory))
+		return;
+	w->starved = true;
+	w->memory = -1; /* the process ends soon: nothing to close */
+	cgroup_kill(cgroup);
 }
 
 static void watch_look(struct watch *w, int cgroup)
@@ -90,7 +104,7 @@ static int serve_round(struct run *r, int cgroup, int sigchld,
 		       struct pump pumps[NR_STREAMS], struct watch *w,
 		       struct err *e)
 {
-	struct pollfd pfd[2 * NR_STREAMS + 1];
+	struct pollfd pfd[2 * NR_STREAMS + 2];
 	struct timespec t;
 
 	for (int i = 0; i < NR_STREAMS; i++)
@@ -99,7 +113,11 @@ static int serve_round(struct run *r, int cgroup, int sigchld,
 		.fd = sigchld,
 		.events = POLLIN,
 	};
-	if (ppoll(pfd, 2 * NR_STREAMS + 1, watch_timeout(w, &t), NULL) < 0) {
+	pfd[2 * NR_STREAMS + 1] = (struct pollfd){
+		.fd = w->memory,
+		.events = POLLPRI,
+	};
+	if (ppoll(pfd, 2 * NR_STREAMS + 2, watch_timeout(w, &t), NULL) < 0) {
 		if (errno == EINTR)
 			return 0;
 		return err_sys(e, "wait for the job");
@@ -111,6 +129,8 @@ static int serve_round(struct run *r, int cgroup, int sigchld,
 			return 0;
 	}
 	watch_look(w, cgroup);
+	if (pfd[2 * NR_STREAMS + 1].revents)
+		watch_memory(w, cgroup);
 	for (int i = 0; i < NR_STREAMS; i++)
 		pump_step(&pumps[i], &pfd[2 * i]);
 	return 0;
@@ -139,7 +159,7 @@ static int drain(struct pump pumps[NR_STREAMS], struct err *e)
 	}
 }
 
-static void judge(const struct run *r, int cgroup, bool cpu_hit,
+static void judge(const struct run *r, int cgroup, const struct watch *w,
 		  struct husk_end *end)
 {
 	struct cgroup_usage u;
@@ -161,9 +181,9 @@ static void judge(const struct run *r, int cgroup, bool cpu_hit,
 	end->code = (uint32_t)WTERMSIG(r->status);
 	if (end->code != SIGKILL)
 		return;
-	if (cgroup_was_oom(cgroup))
+	if (w->starved || cgroup_was_oom(cgroup))
 		end->kind = HUSK_END_OOM;
-	else if (cpu_hit)
+	else if (w->hit)
 		end->kind = HUSK_END_CPU_TIME;
 }
 
@@ -217,6 +237,7 @@ int serve_warm_up(struct run *r, int cgroup, int sigchld,
 		{ .fd = r->ours[HUSK_READY_FD], .events = POLLIN },
 		{ .fd = sigchld, .events = POLLIN },
 	};
+	const struct watch none = { 0 };
 	int ready = 0;
 
 	while (!r->over) {
@@ -239,7 +260,7 @@ int serve_warm_up(struct run *r, int cgroup, int sigchld,
 	}
 	run_sweep(cgroup);
 	read_last_words(r->ours[HUSK_PORT_STDERR], why);
-	judge(r, cgroup, false, end);
+	judge(r, cgroup, &none, end);
 	return 0;
 }
 
@@ -252,13 +273,14 @@ int serve(struct run *r, int cgroup, int sigchld, const struct ports *ports,
 	pump_open(&pumps[0], PUMP_TO_JOB, ports->fd[0], r->ours[0]);
 	for (int i = 1; i < NR_STREAMS; i++)
 		pump_open(&pumps[i], PUMP_FROM_JOB, r->ours[i], ports->fd[i]);
-	watch_start(&watch, cpu_time_ns, r->cpu_ns);
+	if (watch_start(&watch, cgroup, cpu_time_ns, r->cpu_ns, e))
+		return -e->code;
 	while (!r->over)
 		if (serve_round(r, cgroup, sigchld, pumps, &watch, e))
 			return -e->code;
 	run_sweep(cgroup);
 	if (drain(pumps, e))
 		return -e->code;
-	judge(r, cgroup, watch.hit, end);
+	judge(r, cgroup, &watch, end);
 	return 0;
 }

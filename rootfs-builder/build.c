@@ -28,7 +28,8 @@ struct build {
 	struct tree tree;
 	struct layout layout;
 	struct spool spool;
-	char *folder; /* where the image goes */
+	char *output; /* the image, through links if it is one */
+	char *folder; /* where it goes */
 	char *temp;   /* its name while it is written, or NULL */
 	int from;     /* the source */
 	bool from_is_dir;
@@ -43,16 +44,28 @@ static int blame(struct err *e, const char *what, const char *object)
 	return err_prefix(e, "%s '%s': ", what, quote_name(object).s);
 }
 
-static int check_output(struct build *b, struct err *e)
+/* A link to an image stays one: what it leads to is replaced. */
+static int find_output(struct build *b, struct err *e)
 {
-	auto_free char *copy = strdup(b->opt->output);
-	struct stat st;
+	auto_free char *copy = NULL;
 
+	b->output = realpath(b->opt->output, NULL);
+	if (!b->output)
+		b->output = strdup(b->opt->output);
+	if (b->output)
+		copy = strdup(b->output);
 	if (copy)
 		b->folder = strdup(dirname(copy));
-	if (!b->folder)
-		return err_set(e, ENOMEM, "out of memory");
-	if (!stat(b->opt->output, &st) && !S_ISREG(st.st_mode))
+	return b->folder ? 0 : err_set(e, ENOMEM, "out of memory");
+}
+
+static int check_output(struct build *b, struct err *e)
+{
+	struct stat st;
+
+	if (find_output(b, e))
+		return -e->code;
+	if (!stat(b->output, &st) && !S_ISREG(st.st_mode))
 		return err_set(e, EEXIST, "exists and is no regular file");
 	if (stat(b->folder, &st))
 		return err_sys(e, "folder '%s'", quote_name(b->folder).s);
@@ -114,7 +127,7 @@ static int read_source(struct build *b, struct err *e)
 
 static int open_temp(struct build *b, struct err *e)
 {
-	auto_free char *copy = strdup(b->opt->output);
+	auto_free char *copy = strdup(b->output);
 	mode_t mask;
 	int fd;
 
@@ -174,7 +187,7 @@ static int write_image(struct build *b, struct ext4_result *out, struct err *e)
 		rc = interrupt_check(b->in, e);
 	if (rc)
 		return rc;
-	if (rename(b->temp, opt->output))
+	if (rename(b->temp, b->output))
 		return err_sys(e, "rename");
 	free(b->temp);
 	b->temp = NULL;
@@ -237,6 +250,7 @@ int build_image(const struct build_options *opt, struct interrupt *in,
 	tree_free(&b.tree);
 	spool_free(&b.spool);
 	free(b.temp);
+	free(b.output);
 	free(b.folder);
 	return rc;
 }

@@ -5,6 +5,7 @@
  * free, add what is missing. Two to five tries, in memory only.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,11 +71,11 @@ static void fill_super(ext2_filsys fs, const struct geometry *g)
 }
 
 /*
- * One try; 0 with *fs, DROPPED, or an error. libext2fs cuts a last group that
- * is hardly larger than its own tables.
+ * One try; 0 with *fs, DROPPED, or an error. libext2fs cuts off a last group
+ * that is hardly larger than its own tables, which is DROPPED unless cut_ok.
  */
-static int try_geometry(int fd, const struct geometry *g, ext2_filsys *fs,
-			struct err *e)
+static int try_geometry(int fd, const struct geometry *g, bool cut_ok,
+			ext2_filsys *fs, struct err *e)
 {
 	struct ext2_super_block param;
 	char name[16];
@@ -94,7 +95,7 @@ static int try_geometry(int fd, const struct geometry *g, ext2_filsys *fs,
 	}
 	fill_super(*fs, g);
 	rc = ext2fs_allocate_tables(*fs);
-	if (!rc && ext2fs_blocks_count((*fs)->super) == g->blocks)
+	if (!rc && (cut_ok || ext2fs_blocks_count((*fs)->super) == g->blocks))
 		return 0;
 	ext2fs_free(*fs);
 	if (!rc || rc == EXT2_ET_BLOCK_ALLOC_FAIL)
@@ -117,7 +118,7 @@ static int create_to_fit(int fd, struct geometry *g, uint64_t need,
 
 		if (g->blocks > UINT32_MAX - 1)
 			return too_large(e);
-		rc = try_geometry(fd, g, fs, e);
+		rc = try_geometry(fd, g, false, fs, e);
 		if (rc < 0)
 			return rc;
 		if (rc == DROPPED) {
@@ -132,27 +133,24 @@ static int create_to_fit(int fd, struct geometry *g, uint64_t need,
 	}
 }
 
-static int create_sized(int fd, struct geometry *g, uint64_t need,
+/* What is cut off at the end of a given size stays unused in the file. */
+static int create_sized(int fd, const struct geometry *g, uint64_t need,
 			ext2_filsys *fs, struct err *e)
 {
 	uint64_t free = 0;
-	int rc = try_geometry(fd, g, fs, e);
+	int rc = try_geometry(fd, g, true, fs, e);
 
 	if (rc < 0)
 		return rc;
-	if (rc == DROPPED)
-		return err_set(e, EINVAL,
-			       "ext4 cannot use exactly %llu bytes "
-			       "(try some MiB more or less)",
-			       (unsigned long long)g->blocks * FS_BLOCK);
-	free = ext2fs_free_blocks_count((*fs)->super);
-	if (free >= need)
-		return 0;
-	ext2fs_free(*fs);
-	return err_set(e, ENOSPC,
-		       "content does not fit: %llu KiB more are "
-		       "needed (raise --size, or leave it out)",
-		       (unsigned long long)(need - free) * (FS_BLOCK / 1024));
+	if (!rc) {
+		free = ext2fs_free_blocks_count((*fs)->super);
+		if (free >= need)
+			return 0;
+		ext2fs_free(*fs);
+	}
+	err_set(e, ENOSPC, "content does not fit");
+	return err_hint(e, "raise --size by %llu KiB or more, or leave it out",
+			(unsigned long long)(need - free) * (FS_BLOCK / 1024));
 }
 
 int ext4_create(int fd, const struct layout *l, const struct ext4_options *opt,

@@ -88,11 +88,12 @@ static int close_fs(struct writer *w, struct err *e)
  * The file gets its full length at once, as one hole: libext2fs reads inode
  * tables before it writes them, and zeros are what it must find there.
  */
-static int set_length(struct writer *w, int fd, struct err *e)
+static int set_length(struct writer *w, int fd, uint64_t wanted, struct err *e)
 {
 	uint64_t blocks = ext2fs_blocks_count(w->fs->super);
+	uint64_t size = wanted ? wanted : blocks * FS_BLOCK;
 
-	if (ftruncate(fd, (off_t)(blocks * FS_BLOCK)))
+	if (ftruncate(fd, (off_t)size))
 		return err_sys(e, "set the size");
 	return 0;
 }
@@ -113,7 +114,7 @@ int ext4_write(int fd, const struct layout *l, const struct ext4_options *opt,
 	rc = ext4_create(fd, l, opt, &w->fs, e);
 	if (!rc) {
 		ext4_hook_alloc(w);
-		rc = set_length(w, fd, e);
+		rc = set_length(w, fd, opt->size, e);
 		if (!rc)
 			rc = write_all(w, e);
 		if (rc) {

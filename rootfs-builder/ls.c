@@ -309,6 +309,9 @@ static int list_path(struct ls *s, const char *path, struct err *e)
 	if (!code && !s->detail)
 		code = ext2fs_namei_follow(s->fs, EXT2_ROOT_INO, EXT2_ROOT_INO,
 					   path, &ino);
+	if (code == EXT2_ET_FILE_NOT_FOUND)
+		return err_set(e, ENOENT, "'%s': no such file",
+			       quote_name(path).s);
 	if (code)
 		return ext2err_set(e, code, "'%s'", quote_name(path).s);
 	code = ext2fs_check_directory(s->fs, ino);

@@ -7,6 +7,7 @@
 #include "pax.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,9 @@ static int take_text(struct pax *p, const struct keyword *k,
 {
 	char **to = (char **)((char *)p + k->off);
 
-	if (strlen(r->value) != r->len)
+	/* A global header's are copied for each entry: no longer than useful.
+	 */
+	if (strlen(r->value) != r->len || r->len > PATH_MAX)
 		return bad_value(r, e);
 	free(*to);
 	*to = NULL;
@@ -125,6 +128,7 @@ static void drop_xattr(struct pax *p, const char *name)
 
 		if (strcmp(x->name, name))
 			continue;
+		p->xattr_bytes -= x->len;
 		free(x->name);
 		free(x->value);
 		*x = p->xattrs[--p->xattr_n];
@@ -144,9 +148,9 @@ static int put_xattr(struct pax *p, const char *name, const void *value,
 			       "long",
 			       quote_name(name).s);
 	drop_xattr(p, name);
-	if (p->xattr_n >= PAX_XATTR_MAX)
-		return err_set(e, EINVAL, "more than %u extended attributes",
-			       PAX_XATTR_MAX);
+	if (p->xattr_n >= PAX_XATTR_MAX ||
+	    p->xattr_bytes + len > PAX_XATTR_SIZE_MAX)
+		return err_set(e, EINVAL, "too many extended attributes");
 	x = reallocarray(p->xattrs, p->xattr_n + 1, sizeof(*x));
 	if (!x)
 		return err_set(e, ENOMEM, "out of memory");
@@ -161,6 +165,7 @@ static int put_xattr(struct pax *p, const char *name, const void *value,
 	}
 	memcpy(x->value, value, len);
 	x->len = len;
+	p->xattr_bytes += len;
 	p->xattr_n++;
 	return 0;
 }
@@ -326,6 +331,7 @@ int pax_copy(struct pax *to, const struct pax *from, struct err *e)
 	to->map = (struct sparse_map){ 0 };
 	to->xattrs = NULL;
 	to->xattr_n = 0;
+	to->xattr_bytes = 0;
 	if (copy_text(&to->path, from->path) ||
 	    copy_text(&to->target, from->target) ||
 	    copy_text(&to->sparse_name, from->sparse_name))

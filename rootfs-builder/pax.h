@@ -20,7 +20,7 @@
 /* One extended header's size: room for a long 0.1 sparse map. */
 #define PAX_SIZE_MAX (8u << 20)
 
-/* What Linux allows for a name and a value; how many is our own limit. */
+/* What Linux allows for a name, and for a value; here for all together. */
 #define PAX_XATTR_NAME_MAX 255u
 #define PAX_XATTR_SIZE_MAX 65536u
 #define PAX_XATTR_MAX	   256u
@@ -55,6 +55,7 @@ struct pax {
 	struct sparse_map map;
 	struct pax_xattr *xattrs;
 	size_t xattr_n;
+	size_t xattr_bytes; /* of all values */
 };
 
 /*

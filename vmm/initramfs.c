@@ -15,15 +15,14 @@
 extern const char husk_init_start[], husk_init_end[];
 
 #define HEADER_LEN 110u
-#define MODE_DIR   0040755u
 #define MODE_FILE  0100755u
 
 static const struct {
 	const char *name;
 	unsigned mode;
 } entries[] = {
-	{ "dev", MODE_DIR },  { "proc", MODE_DIR },  { "sys", MODE_DIR },
-	{ "root", MODE_DIR }, { "init", MODE_FILE }, { "TRAILER!!!", 0 },
+	{ "init", MODE_FILE },
+	{ "TRAILER!!!", 0 },
 };
 
 #define NR_ENTRIES (sizeof(entries) / sizeof(entries[0]))

@@ -15,7 +15,7 @@ struct initramfs {
 	size_t len;
 };
 
-/* Folders that guest-init mounts on, and /init itself. */
+/* /init is all there is: guest-init makes its mounts without mount points. */
 int initramfs_build(struct initramfs *i, struct err *e);
 void initramfs_fini(struct initramfs *i);
 

@@ -18,6 +18,7 @@
 #include "version.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
@@ -31,11 +32,17 @@ static uint64_t read_clock(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* One write, so that the text stays whole among the lines of others. */
+/*
+ * One write, so that the text stays whole among the lines of others. A reader
+ * that has stopped loses it: after a time limit nothing may wait for anybody.
+ */
 static void write_stderr(const char *s, size_t len)
 {
-	ssize_t n = write(STDERR_FILENO, s, len);
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+	ssize_t n = 0;
 
+	if (poll(&p, 1, 0) > 0)
+		n = write(STDERR_FILENO, s, len);
 	(void)n; /* there is nowhere left to say it */
 }
 

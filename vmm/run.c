@@ -11,6 +11,7 @@
 #include "run_internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,18 +71,37 @@ static void format_uuid(char *out, const uint8_t *u)
 	*out = '\0';
 }
 
-static int write_all(int fd, const char *buf, size_t len, struct err *e)
+/*
+ * Wait until fd takes PIPE_BUF bytes without blocking. A signal that would
+ * have ended the run ends this wait, too.
+ */
+static int wait_writable(const struct run *run, int fd)
+{
+	struct pollfd p[] = { { .fd = fd, .events = POLLOUT },
+			      { .fd = run->signal_fd, .events = POLLIN } };
+
+	while (poll(p, 2, -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return p[0].revents ? 0 : -EINTR;
+}
+
+static int write_all(const struct run *run, int fd, const char *buf, size_t len,
+		     struct err *e)
 {
 	while (len) {
-		struct pollfd p = { .fd = fd, .events = POLLOUT };
-		ssize_t n = write(fd, buf, len);
+		size_t part = len < PIPE_BUF ? len : PIPE_BUF;
+		ssize_t n;
 
+		if (wait_writable(run, fd))
+			return err_set(e, EINTR,
+				       "write the status: interrupted, nobody "
+				       "reads it");
+		n = write(fd, buf, part);
 		if (n >= 0) {
 			buf += n;
 			len -= (size_t)n;
-		} else if (errno == EAGAIN) {
-			poll(&p, 1, -1);
-		} else if (errno != EINTR) {
+		} else if (errno != EINTR && errno != EAGAIN) {
 			return err_sys(e, "write the status");
 		}
 	}
@@ -115,7 +135,7 @@ static int write_status(struct run *run, struct err *e)
 		format_uuid(id.image_uuid, run->disk.uuid);
 	len = status_format(buf, sizeof(buf), c, &id, run->o);
 	run_truncate(run->status_fd);
-	return write_all(run->status_fd, buf, len, e);
+	return write_all(run, run->status_fd, buf, len, e);
 }
 
 /* An error of husk becomes the outcome; a failing status then adds nothing. */

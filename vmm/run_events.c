@@ -208,10 +208,17 @@ static void decide_report(struct run *run)
 			 (unsigned long long)(run->config->memory >> 20));
 }
 
+/*
+ * A reset is how Linux ends a panic: then the last words say why. With any
+ * other end they only say how far the guest had come.
+ */
 static void decide_crash(struct run *run)
 {
-	char words[160];
 	int ended = atomic_load(&run->vcpu_ended);
+	const char *how = ended == VCPU_RESET + 1 ? "reset without a verdict"
+			  : ended ? "triple fault without a verdict"
+				  : "its init broke the protocol";
+	char words[160];
 
 	uart_last_words(&run->vm.uart, words, sizeof(words));
 	if (ended == VCPU_FAILED + 1)
@@ -219,20 +226,19 @@ static void decide_crash(struct run *run)
 		       "the guest crashed: %s (husk check tells whether this "
 		       "host can run Linux guests)",
 		       run->vcpu_text);
-	else if (words[0])
+	else if (words[0] && ended == VCPU_RESET + 1)
 		decide(run, VERDICT_GUEST_CRASH, 0, "the guest crashed: %s",
 		       words);
-	else if (ended)
+	else if (words[0])
 		decide(run, VERDICT_GUEST_CRASH, 0,
-		       "the guest crashed: %s without a verdict%s",
-		       ended == VCPU_RESET + 1 ? "reset" : "triple fault",
-		       run->o->clock[CLOCK_T2_INIT]
+		       "the guest crashed: %s, after: %s", how, words);
+	else
+		decide(run, VERDICT_GUEST_CRASH, 0, "the guest crashed: %s%s",
+		       how,
+		       !ended || run->o->clock[CLOCK_T2_INIT]
 			       ? ""
 			       : ", before its init ran (is the kernel built "
 				 "with husk's configuration?)");
-	else
-		decide(run, VERDICT_GUEST_CRASH, 0,
-		       "the guest crashed: its init broke the protocol");
 }
 
 static void decide_stream_failure(struct run *run)

@@ -143,7 +143,9 @@ static int open_signals(struct run *run, struct err *e)
 		    old.sa_handler != SIG_IGN)
 			sigaddset(&set, ending[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* As errors of the write: a reader that left, a file at its limit. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (run->signal_fd < 0)
 		return err_sys(e, "watch for signals");

@@ -16,7 +16,11 @@
  *
  * Before init sends END it has put every byte of the job's output streams
  * into their ports' queues, so the host that has seen END and emptied those
- * queues has everything.
+ * queues has everything. After END the guest waits: a reset would take the
+ * queues away. It resets when the host closes the control port.
+ *
+ * The host opens its end of the streams before that of control: a stream that
+ * is closed once the job is known has lost its reader.
  *
  * A template is a machine stopped at a quiet point, of which copies then go
  * on. There are two such points, each announced by RESTING: before a JOB,

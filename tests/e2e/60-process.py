@@ -10,6 +10,9 @@ byte-identical and the host unchanged" (HUSK_RUNS=1000; fewer by default);
 /dev/kvm"; many runs side by side.
 """
 
+import fcntl
+import socket
+
 from lib import *
 
 
@@ -153,12 +156,42 @@ def test_parallel():
 
 
 def test_process_gone_at_once():
-    """after the time limit the process is gone although nobody reads, or ever writes"""
-    p = start("sh", "-c", "echo up >&2; read x; cat /dev/zero",
-              options=["--timeout", "3s", "--timeout-from", "stdin"])
-    eq(p.stderr.readline(), b"up\n")
+    """after the time limit the process is gone although nobody reads, on pipes and sockets"""
+    options = ["--timeout", "3s", "--timeout-from", "stdin"]
+    job = "echo up; read x; cat /dev/zero >&2 & cat /dev/zero"
+    p = start("sh", "-c", job, options=options)
+    eq(p.stdout.readline(), b"up\n")
     p.stdin.write(b"\n")
     eq(p.wait(), 124)
+    a, b = socket.socketpair()
+    p = start("sh", "-c", job, options=options, stdout=b, stderr=b)
+    b.close()
+    eq(a.recv(3), b"up\n")
+    p.stdin.write(b"\n")
+    eq(p.wait(), 124)
+
+
+def test_status_that_nobody_reads():
+    """a status descriptor that takes nothing: husk waits, a signal ends that"""
+    r, w = os.pipe()
+    size = fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(w, b"x" * size)
+    p = subprocess.Popen(argv("echo", "x", options=["--status-fd", str(w)]), pass_fds=[w], env=ENV,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    eq(p.stdout.read(), b"x\n")
+    wait_for(quiet(p.pid), "husk to wait")
+    eq(p.poll(), None)
+    p.send_signal(signal.SIGTERM)
+    eq(p.wait(), 125)
+    one_line(Result(125, b"", p.stderr.read()))
+    # Room at last: the object comes.
+    p = subprocess.Popen(argv("true", options=["--status-fd", str(w)]), pass_fds=[w], env=ENV,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    os.close(w)
+    eq(p.stdout.read(), b"")
+    eq(os.read(r, size), b"x" * size)
+    eq(json.loads(on_hand(r))["verdict"], "exited")
+    eq(p.wait(), 0)
 
 
 def test_ignored_signals():

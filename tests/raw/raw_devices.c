@@ -344,7 +344,8 @@ static void do_second_cpu(void)
 	do_apic_on();
 	/* INIT, then start-up at page 9, to APIC 1. */
 	machine_do(&m, RAW_WRMSR, MSR_X2_ICR, 1ull << 32 | 0x4500);
-	machine_do(&m, RAW_WRMSR, MSR_X2_ICR, 1ull << 32 | 0x4600 | RAW_AP >> 12);
+	machine_do(&m, RAW_WRMSR, MSR_X2_ICR,
+		   1ull << 32 | 0x4600 | RAW_AP >> 12);
 }
 
 /*

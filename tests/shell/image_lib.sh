@@ -62,7 +62,7 @@ sys.stdout.buffer.write(re.sub(rb"\\([0-7]{3})",
 make_tree() { # FOLDER
 	mkdir -p "$1/sub/below" "$1/empty" "$1/sticky"
 	python3 - "$1" <<-'PY'
-		import os, socket, stat, sys
+		import os, socket, stat, struct, sys
 		os.chdir(sys.argv[1])
 		def put(name, data):
 		    with open(name, "wb") as f:
@@ -101,9 +101,16 @@ make_tree() { # FOLDER
 		for name in ("user.small", "user.second"):
 		    os.setxattr("file", name, b"value\0\xff")
 		os.setxattr("sub", "user.large", b"v" * 2000)
+		# Version 2; owner rwx, user 7 r-x, group r--, mask r-x, others none.
+		acl = struct.pack("<I", 2) + b"".join(
+		    struct.pack("<HHI", *e) for e in [
+		        (1, 7, 2**32 - 1), (2, 5, 7), (4, 4, 2**32 - 1),
+		        (16, 5, 2**32 - 1), (32, 0, 2**32 - 1)])
+		os.setxattr("block", "system.posix_acl_access", acl)
+		os.setxattr("empty", "system.posix_acl_default", acl)
 		os.chmod("sticky", 0o1777)
 		os.chmod("none", 0o4711)
-		os.chmod("block", 0o2640)
+		os.chmod("more", 0o2640)
 		if os.geteuid() == 0:
 		    os.mknod("char", 0o620 | stat.S_IFCHR, os.makedev(5, 1))
 		    os.mknod("disk", 0o660 | stat.S_IFBLK, os.makedev(300, 70000))

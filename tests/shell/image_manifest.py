@@ -17,6 +17,7 @@ import hashlib
 import os
 import re
 import stat
+import struct
 import subprocess
 import sys
 
@@ -152,6 +153,14 @@ def xattr_names(text):
     return re.findall(rb"(?m)^  (\S+) \(", m.group(1)) if m else []
 
 
+def tidy_acl(value):
+    """Entries without a user or group have no id; debugfs says 0, Linux -1."""
+    out = value[:4]
+    for tag, perm, who in struct.iter_unpack("<HHI", value[4:]):
+        out += struct.pack("<HHI", tag, perm, who if tag in (2, 8) else 2**32 - 1)
+    return out
+
+
 def read_xattrs(path, texts):
     """{ino: {name: value}}; stat shows only the names of long ones."""
     wanted = {
@@ -166,6 +175,8 @@ def read_xattrs(path, texts):
         value = bytes.fromhex(m.group(2).decode())
         if len(value) != int(m.group(1)):
             sys.exit("inode %d: attribute %s is cut" % (ino, name))
+        if name.startswith("system.posix_acl_"):
+            value = tidy_acl(value)
         found.setdefault(ino, {})[name] = value
     return found
 

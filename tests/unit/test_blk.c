@@ -305,18 +305,18 @@ static void read_in_pieces(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
 
 	put_header(VIRTIO_BLK_T_IN, 3);
 	((uint8_t *)mockdrv_ptr(&drv, data, in))[in - 1] = NO_STATUS;
-	for (i = 0; i < 3; i++)
-		if (cut_out[i + 1] > cut_out[i])
-			buf[n++] = (struct mockbuf){
-				header + cut_out[i], cut_out[i + 1] - cut_out[i],
-				false
-			};
-	for (i = 0; i < 3; i++)
-		if (cut_in[i + 1] > cut_in[i])
-			buf[n++] = (struct mockbuf){
-				data + cut_in[i], cut_in[i + 1] - cut_in[i],
-				true
-			};
+	for (i = 0; i < 3; i++) {
+		len = cut_out[i + 1] - cut_out[i];
+		if (len)
+			buf[n++] = (struct mockbuf){ header + cut_out[i], len,
+						     false };
+	}
+	for (i = 0; i < 3; i++) {
+		len = cut_in[i + 1] - cut_in[i];
+		if (len)
+			buf[n++] = (struct mockbuf){ data + cut_in[i], len,
+						     true };
+	}
 	offer(buf, n);
 	assert_true(mockring_collect(&drv.ring[0], &head, &len));
 	assert_int_equal(len, in);

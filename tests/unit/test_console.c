@@ -518,29 +518,6 @@ static void idle_input_wants_no_kicks(void **state)
 		    VRING_USED_F_NO_NOTIFY);
 }
 
-static void work_per_call_is_bounded(void **state)
-{
-	struct mockbuf b[3];
-	uint16_t head;
-	unsigned i;
-
-	(void)state;
-	boot(1, 4, 4);
-	open_port(0);
-	/* The same megabyte three times in each of four requests. */
-	for (i = 0; i < 3; i++)
-		b[i] = (struct mockbuf){ MOCK_HIGH, 1u << 20, false };
-	head = mockring_add(&g.drv.ring[1], b, 3);
-	for (i = 0; i < 3; i++)
-		mockring_offer(&g.drv.ring[1], head);
-	mockdrv_kick(&g.drv, 1);
-	assert_int_equal(g.back[0].nr_taken, 3u << 20);
-	assert_true(console_wants(&g.con, 0) & POLLOUT);
-	g.back[0].nr_taken = 0;
-	console_pump(&g.con, 0);
-	assert_int_equal(g.back[0].nr_taken, 3u << 20);
-}
-
 static void only_news_interrupt(void **state)
 {
 	(void)state;
@@ -601,7 +578,6 @@ int main(void)
 		TEST(full_ring_at_once),
 		TEST(input_buffer_in_the_gap_is_seen),
 		TEST(idle_input_wants_no_kicks),
-		TEST(work_per_call_is_bounded),
 		TEST(only_news_interrupt),
 		TEST(changes_are_announced),
 	};

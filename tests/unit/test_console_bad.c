@@ -303,7 +303,6 @@ static void pump_finds_a_broken_queue(void **state)
 	mockdrv_ack(&g.drv);
 	g.drv.nr_irqs = 0;
 	mockring_set_avail_idx(&g.drv.ring[1], 500);
-	assert_false(console_is_drained(&g.con, 0));
 	console_pump(&g.con, 0);
 	assert_true(broken());
 	assert_int_equal(g.drv.nr_irqs, 1);
@@ -350,6 +349,93 @@ static void without_the_multiport_feature(void **state)
 	assert_false(broken());
 }
 
+static void work_per_call_is_bounded(void **state)
+{
+	struct mockbuf b[3];
+	uint16_t head;
+	unsigned i;
+
+	(void)state;
+	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	/* The same megabyte three times in each of four requests. */
+	for (i = 0; i < 3; i++)
+		b[i] = (struct mockbuf){ MOCK_HIGH, 1u << 20, false };
+	head = mockring_add(&g.drv.ring[1], b, 3);
+	for (i = 0; i < 3; i++)
+		mockring_offer(&g.drv.ring[1], head);
+	mockdrv_kick(&g.drv, 1);
+	assert_int_equal(g.back[0].nr_taken, 3u << 20);
+	assert_true(console_wants(&g.con, 0) & POLLOUT);
+	g.back[0].nr_taken = 0;
+	console_pump(&g.con, 0);
+	assert_int_equal(g.back[0].nr_taken, 3u << 20);
+}
+
+/* A guest may die between the last buffer and the kick for it. */
+static void output_without_a_kick(void **state)
+{
+	const struct mockbuf b = { MOCK_HIGH, 2u << 20, false };
+	unsigned i;
+
+	(void)state;
+	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	for (i = 0; i < 3; i++)
+		mockring_add(&g.drv.ring[1], &b, 1);
+	assert_true(console_wants(&g.con, 0) & POLLOUT);
+	/* More than a call may move: asked again, the rest comes. */
+	assert_false(console_is_drained(&g.con, 0));
+	assert_false(console_is_drained(&g.con, 0));
+	assert_true(console_is_drained(&g.con, 0));
+	assert_int_equal(g.back[0].nr_taken, 6u << 20);
+	assert_false(console_wants(&g.con, 0) & POLLOUT);
+}
+
+/* Asking is not trying: who waits for a reader waits for poll. */
+static void asking_a_blocked_port(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	g.back[0].room = 1;
+	assert_true(mockcon_write(&g, 0, "abc", 3));
+	before = g.nr_changed;
+	g.back[0].room = SIZE_MAX;
+	assert_false(console_is_drained(&g.con, 0));
+	assert_int_equal(g.back[0].nr_taken, 1);
+	assert_int_equal(g.nr_changed, before);
+	console_pump(&g.con, 0);
+	assert_true(console_is_drained(&g.con, 0));
+}
+
+static void asking_finds_a_broken_queue(void **state)
+{
+	(void)state;
+	mockring_set_avail_idx(&g.drv.ring[1], 500);
+	assert_true(console_is_drained(&g.con, 0));
+	assert_true(broken());
+}
+
+/* The end of a port's output is told when nothing is left, not before. */
+static void close_with_more_than_a_call_moves(void **state)
+{
+	const struct mockbuf b = { MOCK_HIGH, 2u << 20, false };
+	unsigned i;
+
+	(void)state;
+	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	for (i = 0; i < 3; i++)
+		mockring_add(&g.drv.ring[1], &b, 1);
+	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 0);
+	assert_int_equal(g.back[0].nr_taken, 2u << 20);
+	assert_int_equal(g.back[0].nr_closed, 0);
+	console_pump(&g.con, 0);
+	assert_int_equal(g.back[0].nr_closed, 0);
+	console_pump(&g.con, 0);
+	assert_int_equal(g.back[0].nr_closed, 1);
+	assert_int_equal(g.back[0].nr_taken, 6u << 20);
+}
+
 static void all_in_flight_at_reset(void **state)
 {
 	unsigned i;
@@ -387,6 +473,11 @@ int main(void)
 		TEST(pump_finds_a_broken_queue),
 		TEST(queues_that_were_never_set_up),
 		TEST(without_the_multiport_feature),
+		TEST(work_per_call_is_bounded),
+		TEST(output_without_a_kick),
+		TEST(asking_a_blocked_port),
+		TEST(asking_finds_a_broken_queue),
+		TEST(close_with_more_than_a_call_moves),
 		TEST(all_in_flight_at_reset),
 	};
 

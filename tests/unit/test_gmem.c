@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -139,6 +140,49 @@ static void copies(void **state)
 	gmem_fini(&m);
 }
 
+/* Does the mapping at `p` have this flag (hg, nh) in the kernel's list? */
+static bool has_flag(const void *p, const char *flag)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long long from, to;
+	bool here = false, found = false;
+	char line[512];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx-%llx ", &from, &to) == 2)
+			here = (uintptr_t)p >= from && (uintptr_t)p < to;
+		else if (here && !strncmp(line, "VmFlags:", 8))
+			found = strstr(line, flag) != NULL;
+	}
+	fclose(f);
+	return found;
+}
+
+static void huge_pages_where_wanted(void **state)
+{
+	struct gmem m;
+	struct err e;
+	uint8_t *low;
+
+	(void)state;
+	assert_int_equal(gmem_init(&m, 8 * MIB, HOLE, HIGH, &e), 0);
+	low = gmem_ptr(&m, 0, 1);
+	gmem_set_huge(&m, 2 * MIB, 4 * MIB, true);
+	assert_false(has_flag(low, " hg"));
+	assert_true(has_flag(low + 2 * MIB, " hg"));
+	assert_false(has_flag(low + 4 * MIB, " hg"));
+	gmem_set_huge(&m, 2 * MIB, 4 * MIB, false);
+	assert_true(has_flag(low + 2 * MIB, " nh"));
+	/* Cut at the region's end; nothing when it begins behind it. */
+	gmem_set_huge(&m, 4 * MIB, UINT64_MAX, true);
+	assert_true(has_flag(low + HOLE - 1, " hg"));
+	assert_false(has_flag(gmem_ptr(&m, HIGH, 1), " hg"));
+	gmem_set_huge(&m, HOLE, HIGH + MIB, true);
+	assert_false(has_flag(gmem_ptr(&m, HIGH, 1), " hg"));
+	gmem_fini(&m);
+}
+
 static void refuses_sizes(void **state)
 {
 	static const uint64_t bad[] = { 0, 1, 2 * MIB - 1, 3 * MIB };
@@ -169,6 +213,7 @@ int main(void)
 		cmocka_unit_test(two_regions_around_the_hole),
 		cmocka_unit_test(every_edge),
 		cmocka_unit_test(copies),
+		cmocka_unit_test(huge_pages_where_wanted),
 		cmocka_unit_test(refuses_sizes),
 	};
 

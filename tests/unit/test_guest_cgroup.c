@@ -27,9 +27,16 @@ struct folder {
 };
 
 static const char *const files[] = {
-	"cgroup.subtree_control", "cgroup.kill", "memory.max",
-	"memory.oom.group",	  "pids.max",	 "cpu.stat",
-	"memory.events",	  "memory.peak", "pids.peak",
+	"cgroup.subtree_control",
+	"cgroup.kill",
+	"memory.max",
+	"memory.oom.group",
+	"pids.max",
+	"cpu.stat",
+	"memory.events",
+	"memory.peak",
+	"pids.peak",
+	"memory.stat",
 };
 
 static void put(const struct folder *f, const char *name, const char *text)
@@ -141,6 +148,52 @@ static void tells_want_of_memory(void **state)
 	assert_true(cgroup_was_oom(f->fd));
 }
 
+static bool is_starved(const struct folder *f, const char *max,
+		       const char *stat)
+{
+	struct err e = { 0 };
+	bool starved;
+	int events;
+
+	put(f, "memory.events", "max 1\n");
+	put(f, "memory.max", max);
+	put(f, "memory.stat", stat);
+	events = cgroup_watch_memory(f->fd, &e);
+	assert_true(events >= 0);
+	starved = cgroup_is_starved(f->fd, events);
+	close(events);
+	return starved;
+}
+
+static void tells_when_text_has_to_go(void **state)
+{
+	const struct folder *f = *state;
+
+	/* 1/32 of 64 MiB is 2 MiB. */
+	assert_false(is_starved(f, "67108864\n", "anon 9\nfile 2097152\n"));
+	assert_true(is_starved(f, "67108864\n", "anon 9\nfile 2097151\n"));
+	/* What lies in a tmpfs cannot be given up. */
+	assert_true(
+		is_starved(f, "67108864\n", "file 9000000\nshmem 8000000\n"));
+	assert_false(
+		is_starved(f, "67108864\n", "file 9000000\nshmem 6000000\n"));
+	assert_true(is_starved(f, "67108864\n", "file 1\nshmem 2\n"));
+	/* 1/32 of 4 GiB would be 128 MiB. */
+	assert_false(is_starved(f, "4294967296\n", "file 16777216\n"));
+	assert_true(is_starved(f, "4294967296\n", "file 16777215\n"));
+	assert_false(is_starved(f, "max\n", "file 1\n"));
+	assert_false(is_starved(f, "67108864\n", "anon 1\n"));
+}
+
+static void a_cgroup_without_events_is_an_error(void **state)
+{
+	const struct folder *f = *state;
+	struct err e = { 0 };
+
+	assert_int_equal(cgroup_watch_memory(f->fd, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "memory"));
+}
+
 static void sets_the_limits(void **state)
 {
 	const struct folder *f = *state;
@@ -218,6 +271,8 @@ int main(void)
 		IN_A_FOLDER(reads_what_was_used),
 		IN_A_FOLDER(a_file_that_is_not_there_counts_nothing),
 		IN_A_FOLDER(tells_want_of_memory),
+		IN_A_FOLDER(tells_when_text_has_to_go),
+		IN_A_FOLDER(a_cgroup_without_events_is_an_error),
 		IN_A_FOLDER(sets_the_limits),
 		IN_A_FOLDER(a_limit_that_cannot_be_set_is_an_error),
 		IN_A_FOLDER(names_a_kernel_without_controllers),

@@ -2,120 +2,11 @@
 /* LIBS: -lutil */
 // SPDX-License-Identifier: MIT
 /*
- * Byte streams on every kind of descriptor a caller may hand over: nothing
+ * Output streams on every kind of descriptor a caller may hand over: nothing
  * waits, nothing is lost or doubled, limits are exact, and the flags of a
  * description that others share stay what they were.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <pty.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <termios.h>
-#include <unistd.h>
-
-#include "backends/stream.h"
-
-static struct stream s;
-static struct err err;
-static unsigned nr_events[3];
-static uint8_t bytes[256 * 1024];
-
-static void on_event(void *opaque, struct stream *from, enum stream_event ev)
-{
-	assert_ptr_equal(opaque, nr_events);
-	assert_ptr_equal(from, &s);
-	nr_events[ev]++;
-}
-
-static void fresh(void)
-{
-	stream_close(&s);
-	memset(nr_events, 0, sizeof(nr_events));
-	memset(&err, 0, sizeof(err));
-	s = (struct stream){ .fd = -1, .limit = UINT64_MAX, .event = on_event,
-			     .opaque = nr_events };
-}
-
-static int set_up(void **state)
-{
-	size_t i;
-
-	(void)state;
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	for (i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)(i * 11 + (i >> 8));
-	s.fd = -1;
-	fresh();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	stream_close(&s);
-	return 0;
-}
-
-static void open_out(int fd, enum stream_way way)
-{
-	assert_int_equal(stream_open(&s, "stdout", fd, false, &err), 0);
-	assert_int_equal(s.way, way);
-	assert_int_equal(s.fd, fd);
-}
-
-static void open_in(int fd, enum stream_way way)
-{
-	assert_int_equal(stream_open(&s, "stdin", fd, true, &err), 0);
-	assert_int_equal(s.way, way);
-}
-
-/* In two buffers, as chains come. */
-static ssize_t take(const uint8_t *p, size_t len)
-{
-	struct iovec iov[2] = {
-		{ (void *)(uintptr_t)p, len / 3 },
-		{ (void *)(uintptr_t)(p + len / 3), len - len / 3 },
-	};
-	unsigned first = len / 3 ? 0 : 1;
-
-	return stream_output_ops.take(&s, iov + first, 2 - first, len);
-}
-
-static ssize_t give(uint8_t *p, size_t len)
-{
-	struct iovec iov[2] = { { p, len / 3 }, { p + len / 3, len - len / 3 } };
-	unsigned first = len / 3 ? 0 : 1;
-
-	return stream_input_ops.give(&s, iov + first, 2 - first);
-}
-
-/* Make opening anything fail, which leaves shared descriptions only. */
-static void open_shared(int fd, bool input)
-{
-	struct rlimit old, few;
-
-	getrlimit(RLIMIT_NOFILE, &old);
-	few = (struct rlimit){ (rlim_t)fd + 1, old.rlim_max };
-	/* All numbers below are taken: fd was the lowest free one. */
-	setrlimit(RLIMIT_NOFILE, &few);
-	assert_int_equal(stream_open(&s, "x", fd, input, &err), 0);
-	setrlimit(RLIMIT_NOFILE, &old);
-	assert_int_equal(s.way, STREAM_SHARED);
-}
+#include "stream_make.h"
 
 /* ---- what is a stream ---- */
 
@@ -159,23 +50,6 @@ static void none_at_all(void **state)
 }
 
 /* ---- output ---- */
-
-static void check_pipe(int fd, const uint8_t *want, size_t len)
-{
-	uint8_t *buf = malloc(len + 1);
-	size_t have = 0;
-	ssize_t n;
-
-	assert_non_null(buf);
-	while (have < len) {
-		n = read(fd, buf + have, len + 1 - have);
-		assert_true(n > 0);
-		have += (size_t)n;
-	}
-	assert_int_equal(have, len);
-	assert_memory_equal(buf, want, len);
-	free(buf);
-}
 
 /* Fill it, drain it, fill it: all that was taken comes out, once. */
 static void never_waits(int wr, int rd)
@@ -442,144 +316,6 @@ static void limit_with_a_slow_reader(void **state)
 	close(p[0]);
 }
 
-/* ---- input ---- */
-
-static void in_from(int rd, int wr, enum stream_way way)
-{
-	uint8_t buf[100];
-
-	if (way == STREAM_SHARED)
-		open_shared(rd, true);
-	else
-		open_in(rd, way);
-	assert_int_equal(give(buf, sizeof(buf)), -EAGAIN);
-	assert_int_equal(nr_events[STREAM_FIRST_BYTE], 0);
-	assert_int_equal(write(wr, bytes, 130), 130);
-	assert_int_equal(give(buf, 100), 100);
-	assert_memory_equal(buf, bytes, 100);
-	assert_int_equal(give(buf, 100), 30);
-	assert_memory_equal(buf, bytes + 100, 30);
-	assert_int_equal(give(buf, 100), -EAGAIN);
-	assert_int_equal(s.bytes, 130);
-	assert_int_equal(s.delivered, 130);
-	assert_int_equal(nr_events[STREAM_FIRST_BYTE], 1);
-	assert_int_equal(write(wr, bytes, 1), 1);
-	close(wr);
-	assert_int_equal(give(buf, 100), 1);
-	assert_int_equal(give(buf, 100), 0);
-	assert_int_equal(give(buf, 100), 0);
-}
-
-static void in_from_a_pipe(void **state)
-{
-	int p[2], other, before;
-
-	(void)state;
-	assert_int_equal(pipe(p), 0);
-	other = dup(p[0]);
-	before = fcntl(other, F_GETFL);
-	in_from(p[0], p[1], STREAM_OWN);
-	assert_int_equal(fcntl(other, F_GETFL), before);
-	close(other);
-}
-
-static void in_from_a_pipe_of_others(void **state)
-{
-	int p[2], rd, before;
-
-	(void)state;
-	assert_int_equal(pipe(p), 0);
-	before = fcntl(p[0], F_GETFL);
-	rd = dup(p[0]);
-	in_from(rd, p[1], STREAM_SHARED);
-	assert_int_equal(fcntl(p[0], F_GETFL), before);
-	close(p[0]);
-}
-
-static void in_from_a_socket(void **state)
-{
-	int p[2];
-
-	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
-	in_from(p[0], p[1], STREAM_SOCKET);
-	assert_int_equal(fcntl(p[0], F_GETFL) & O_NONBLOCK, 0);
-}
-
-static void in_from_a_file(void **state)
-{
-	char name[] = "/tmp/test_stream.XXXXXX";
-	uint8_t buf[100];
-	int fd = mkstemp(name);
-
-	(void)state;
-	unlink(name);
-	assert_int_equal(write(fd, bytes, 150), 150);
-	lseek(fd, 40, SEEK_SET);
-	open_in(fd, STREAM_FILE);
-	assert_int_equal(give(buf, 100), 100);
-	assert_memory_equal(buf, bytes + 40, 100);
-	assert_int_equal(give(buf, 100), 10);
-	assert_int_equal(give(buf, 100), 0);
-}
-
-static void in_from_a_terminal(void **state)
-{
-	int master, slave;
-	uint8_t buf[100];
-
-	(void)state;
-	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
-	open_in(slave, STREAM_OWN);
-	assert_int_equal(give(buf, 100), -EAGAIN);
-	assert_int_equal(write(master, "one\nhalf", 8), 8);
-	assert_int_equal(give(buf, 100), 4);
-	assert_memory_equal(buf, "one\n", 4);
-	assert_int_equal(give(buf, 100), -EAGAIN);
-	assert_int_equal(write(master, "\n", 1), 1);
-	assert_int_equal(give(buf, 100), 5);
-	/* ^D on an empty line is the end. */
-	assert_int_equal(write(master, "\4", 1), 1);
-	assert_int_equal(give(buf, 100), 0);
-	/* So is a terminal that is gone. */
-	close(master);
-	assert_int_equal(give(buf, 100), 0);
-}
-
-/* What cannot be opened by its name in /proc, and is no pipe either. */
-static void in_from_something_else(void **state)
-{
-	int fd = eventfd(0, 0);
-	uint64_t one = 1;
-	uint8_t buf[8];
-	struct iovec iov = { buf, 8 };
-
-	(void)state;
-	open_in(fd, STREAM_SHARED);
-	assert_int_equal(stream_input_ops.give(&s, &iov, 1), -EAGAIN);
-	assert_int_equal(write(fd, &one, 8), 8);
-	assert_int_equal(stream_input_ops.give(&s, &iov, 1), 8);
-	assert_int_equal(stream_input_ops.give(&s, &iov, 1), -EAGAIN);
-	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
-}
-
-static void the_guest_closes_its_input(void **state)
-{
-	uint8_t buf[4];
-	int p[2];
-
-	(void)state;
-	assert_int_equal(pipe(p), 0);
-	open_in(p[0], STREAM_OWN);
-	/* Who writes to the input port talks to nobody. */
-	assert_int_equal(stream_input_ops.take(&s, NULL, 0, 77), 77);
-	stream_input_ops.closed(&s);
-	assert_int_equal(write(p[1], "x", 1), -1);
-	assert_int_equal(errno, EPIPE);
-	assert_int_equal(give(buf, 4), 0);
-	close(p[1]);
-}
-
 static void kept_open_until_the_end(void **state)
 {
 	int p[2];
@@ -592,30 +328,6 @@ static void kept_open_until_the_end(void **state)
 	assert_int_equal(take(bytes, 3), 3);
 	check_pipe(p[0], bytes, 3);
 	close(p[0]);
-}
-
-static void many_buffers(void **state)
-{
-	struct iovec iov[VIRTQ_MAX_SIZE];
-	uint8_t back[VIRTQ_MAX_SIZE];
-	unsigned i;
-	int p[2];
-
-	(void)state;
-	for (i = 0; i < VIRTQ_MAX_SIZE; i++)
-		iov[i] = (struct iovec){ bytes + i, 1 };
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
-	open_out(p[1], STREAM_SOCKET);
-	assert_int_equal(stream_output_ops.take(&s, iov, VIRTQ_MAX_SIZE,
-						VIRTQ_MAX_SIZE),
-			 VIRTQ_MAX_SIZE);
-	fresh();
-	for (i = 0; i < VIRTQ_MAX_SIZE; i++)
-		iov[i] = (struct iovec){ back + i, 1 };
-	open_in(p[0], STREAM_SOCKET);
-	assert_int_equal(stream_input_ops.give(&s, iov, VIRTQ_MAX_SIZE),
-			 VIRTQ_MAX_SIZE);
-	assert_memory_equal(back, bytes, VIRTQ_MAX_SIZE);
 }
 
 int main(void)
@@ -634,15 +346,7 @@ int main(void)
 		TEST(a_file_that_may_not_grow),
 		TEST(limits),
 		TEST(limit_with_a_slow_reader),
-		TEST(in_from_a_pipe),
-		TEST(in_from_a_pipe_of_others),
-		TEST(in_from_a_socket),
-		TEST(in_from_a_file),
-		TEST(in_from_a_terminal),
-		TEST(in_from_something_else),
-		TEST(the_guest_closes_its_input),
 		TEST(kept_open_until_the_end),
-		TEST(many_buffers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

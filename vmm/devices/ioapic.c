@@ -6,6 +6,7 @@
  */
 #include "devices/ioapic.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #define REG_ID	    0x00u
@@ -128,6 +129,7 @@ void ioapic_init(struct ioapic *a, unsigned nr_pins,
 {
 	unsigned i;
 
+	assert(nr_pins && nr_pins <= IOAPIC_MAX_PINS);
 	*a = (struct ioapic){ .nr_pins = nr_pins,
 			      .send_msi = send_msi,
 			      .opaque = opaque };

@@ -25,7 +25,8 @@
 /*
  * Bytes moved by one call, a request counting as a page at least. More than
  * the protocol's longest message, so that a back end which the loop does not
- * poll (the control port) is served to its end.
+ * poll (the control port) is served to its end, and as much as Linux can have
+ * in a queue of 64, so that one last call empties it.
  */
 #define PUMP_BUDGET (2u << 20)
 
@@ -204,9 +205,10 @@ static int pump_tx(struct console *c, unsigned port)
 		/* The driver may have changed the request meanwhile. */
 		if (r.len_out < p->s.tx_done)
 			return -EPROTO;
-		if (!budget || !take_request(p, &r)) {
+		if (budget)
+			p->s.tx_blocked = !take_request(p, &r);
+		if (!budget || p->s.tx_blocked) {
 			virtq_unpop(q);
-			p->s.tx_blocked = true;
 			break;
 		}
 		p->s.tx_done = 0;
@@ -218,7 +220,7 @@ static int pump_tx(struct console *c, unsigned port)
 	vdev_notify_queue(&c->vdev, q);
 	if (ret < 0)
 		return ret;
-	if (p->s.was_open && !p->s.guest_open && !p->s.tx_blocked)
+	if (p->s.was_open && !p->s.guest_open && !virtq_has_work(q))
 		tell_closed(p);
 	return 0;
 }
@@ -459,7 +461,7 @@ short console_wants(struct console *c, unsigned port)
 
 	pthread_mutex_lock(&c->vdev.lock);
 	if (vdev_is_live(&c->vdev)) {
-		if (p->s.tx_blocked)
+		if (virtq_has_work(tx_queue(c, port)))
 			events |= POLLOUT;
 		if (p->c.ops->give && p->s.guest_open && p->s.host_open &&
 		    virtq_has_work(rx_queue(c, port)))
@@ -474,6 +476,10 @@ bool console_is_drained(struct console *c, unsigned port)
 	bool drained;
 
 	pthread_mutex_lock(&c->vdev.lock);
+	/* A guest may die between its last buffer and the kick for it. */
+	if (vdev_is_live(&c->vdev) && !c->port[port].s.tx_blocked &&
+	    virtq_has_work(tx_queue(c, port)) && pump(c, port))
+		vdev_set_broken(&c->vdev);
 	drained = !vdev_is_live(&c->vdev) ||
 		  !virtq_has_work(tx_queue(c, port));
 	pthread_mutex_unlock(&c->vdev.lock);

@@ -93,7 +93,10 @@ void console_pump(struct console *c, unsigned port);
 /* poll(2) events that would let `port` go on, 0 for none. Takes the lock. */
 short console_wants(struct console *c, unsigned port);
 
-/* Has everything that the guest put into the port's queue been taken? */
+/*
+ * Has everything that the guest put into the port's queue been taken? Takes
+ * what came without a kick, unless the back end is known to want none now.
+ */
 bool console_is_drained(struct console *c, unsigned port);
 
 /* State to and from a template, the machine standing still. */

@@ -6,6 +6,7 @@
  */
 #include "devices/virtio/virtq.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/virtio_ring.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 void virtq_init(struct virtq *q, const struct gmem *mem, uint16_t max)
 {
+	assert(max && max <= VIRTQ_MAX_SIZE && !(max & (max - 1)));
 	*q = (struct virtq){ .max = max, .mem = mem };
 	virtq_reset(q);
 }
@@ -217,6 +219,8 @@ int virtq_load(struct virtq *q, struct unpack *u)
 	q->s.size = unpack_u16(u);
 	q->s.last_avail = unpack_u16(u);
 	q->s.next_used = unpack_u16(u);
+	/* Nobody saves between a push and the interrupt for it. */
+	q->s.asked = q->s.next_used;
 	ready = unpack_bool(u);
 	q->s.no_notify = unpack_bool(u);
 	q->s.ready = false;
