@@ -93,6 +93,9 @@ def make_template(*options, warm=(), env=ENV):
 def from_template(options):
     """The same run in a copy: what is the machine's goes into a template, made once."""
     own, rest, words = [], [], [str(w) for w in options]
+    # A guest of a few instructions never rests: nothing to make a template of.
+    if any("/guest-" in w for w in words):
+        return options
     while words:
         w = words.pop(0)
         name, equals, _ = w.partition("=")
