@@ -112,6 +112,8 @@ int job_parse(const void *buf, size_t len, struct job *out)
 	job.tmp_size = h.tmp_size;
 	job.cpu_time_ns = h.cpu_time_ns;
 	job.realtime_ns = h.realtime_ns;
+	job.counter = h.counter;
+	job.counter_khz = h.counter_khz;
 	if (parse_strings(strings, strings + h.strings_len, &job))
 		return -EPROTO;
 	*out = job;
@@ -134,7 +136,21 @@ int job_parse_go(const void *buf, size_t len, char *name, struct job *job)
 	job->pids_max = g.pids_max;
 	job->cpu_time_ns = g.cpu_time_ns;
 	job->realtime_ns = g.realtime_ns;
+	job->counter = g.counter;
+	job->counter_khz = g.counter_khz;
 	return 0;
+}
+
+uint64_t job_realtime(const struct job *job, uint64_t counter)
+{
+	uint64_t khz = job->counter_khz, n;
+
+	if (!khz || counter < job->counter)
+		return job->realtime_ns;
+	n = counter - job->counter;
+	/* In two parts: the product of all of it would overflow. */
+	return job->realtime_ns + n / khz * 1000000u +
+	       n % khz * 1000000u / khz;
 }
 
 void job_argv(const struct job *job, const char **argv)

@@ -32,6 +32,8 @@ struct job {
 	uint64_t tmp_size;     /* bytes, at least 1 */
 	uint64_t cpu_time_ns;  /* 0: no limit */
 	uint64_t realtime_ns;
+	uint64_t counter;      /* the CPU's at realtime_ns */
+	uint64_t counter_khz;  /* 0: not known */
 	const char *hostname;  /* at most JOB_HOSTNAME_MAX bytes, may be "" */
 	const char *workdir;   /* absolute */
 	const char *args;      /* argc strings, one behind the other */
@@ -60,6 +62,9 @@ int job_parse(const void *buf, size_t len, struct job *out);
  * host name is copied to `name`, which has JOB_HOSTNAME_MAX + 1 bytes.
  */
 int job_parse_go(const void *buf, size_t len, char *name, struct job *job);
+
+/* The time of day when the CPU's counter is at `counter`, in ns. */
+uint64_t job_realtime(const struct job *job, uint64_t counter);
 
 /* Fill argv with argc pointers and a NULL. */
 void job_argv(const struct job *job, const char **argv);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * Making a template is a run that stops when guest-init says RESTING. The
- * quiet point after it is found by looking: all vCPUs wait for an interrupt. A machine that is never quiet is not kept, since a
- * copy would go on with whatever it was doing.
+ * quiet point after it is found by looking: all vCPUs wait for an interrupt.
+ * A machine that is never quiet is not kept, since a copy would go on with
+ * whatever it was doing.
  */
 #include "create.h"
 

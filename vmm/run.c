@@ -151,6 +151,7 @@ static void give_up(struct run *run, const struct err *e)
 
 static int serve(struct run *run, uint64_t t0_ns, struct err *e)
 {
+	uint64_t counter, khz;
 	int r;
 
 	if (run->config->result_file)
@@ -160,7 +161,8 @@ static int serve(struct run *run, uint64_t t0_ns, struct err *e)
 		run_arm_deadline(run, t0_ns);
 	if (run->config->template) {
 		/* What comes first was said in the template: hand over. */
-		control_resume(&run->control);
+		vm_read_counter(&run->vm, &counter, &khz);
+		control_resume(&run->control, counter, khz);
 		console_pump(&run->vm.console, HUSK_PORT_CONTROL);
 	}
 	r = vm_start(&run->vm, e);

@@ -28,6 +28,7 @@
 #include "arch/arch.h"
 #include "core/gmem.h"
 #include "lib/err.h"
+#include "template_identity.h"
 
 #include <stddef.h>
 
@@ -44,22 +45,6 @@ enum template_section {
 	TEMPLATE_IOAPIC,
 	TEMPLATE_CLOCK,
 	TEMPLATE_VCPU, /* one section for each, in order */
-};
-
-/* What the machine was made from. Strings are cut to fit. */
-struct template_identity {
-	uint64_t memory;	/* bytes */
-	uint32_t cpus;
-	bool warm;		/* the warm process waits in it */
-	uint64_t created;	/* seconds since 1970 */
-	uint64_t kernel_size, image_size;
-	int64_t kernel_mtime;
-	uint8_t image_uuid[16];
-	uint32_t image_crc;	/* of its superblock, see backends/disk.h */
-	char kernel[256], image[256]; /* absolute paths */
-	char kernel_salt[64];
-	char husk_version[32], husk_commit[64];
-	char command[256];	/* the warm command, for people */
 };
 
 struct template_extent {

@@ -7,7 +7,7 @@
 #define HUSK_TEMPLATE_FORMAT_H
 
 #include "lib/pack.h"
-#include "template.h"
+#include "template_identity.h"
 
 #include <sys/stat.h>
 

@@ -6,6 +6,8 @@
  * is a mapping of its own in every copy, and mappings are what restoring
  * costs.
  */
+#include "template.h"
+
 #include "lib/cleanup.h"
 #include "template_format.h"
 

@@ -256,7 +256,8 @@ int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)
 	if (!r)
 		r = init_vcpus(vm, args, e);
 	if (!r && args->template)
-		r = arch_clock_restore(vm->kvm.vm_fd, args->template->clock.data,
+		r = arch_clock_restore(vm->kvm.vm_fd,
+				       args->template->clock.data,
 				       args->template->clock.len, e);
 	return r;
 }
@@ -359,6 +360,12 @@ int vm_save(struct vm *vm, struct vm_state *buf, struct template_source *s,
 		r = arch_clock_save(vm->kvm.vm_fd, buf->clock, &s->clock.len,
 				    e);
 	return r;
+}
+
+void vm_read_counter(const struct vm *vm, uint64_t *counter, uint64_t *khz)
+{
+	if (arch_vcpu_counter(vm->vcpu[0].fd, counter, khz))
+		*counter = *khz = 0;
 }
 
 void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR])

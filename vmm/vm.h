@@ -86,6 +86,12 @@ bool vm_is_idle(const struct vm *vm);
 int vm_save(struct vm *vm, struct vm_state *buf, struct template_source *s,
 	    struct err *e);
 
+/*
+ * The cycle counter of a machine that does not run, as the guest would read
+ * it now, and its rate; both 0 when that is not known.
+ */
+void vm_read_counter(const struct vm *vm, uint64_t *counter, uint64_t *khz);
+
 /* Sum of the vCPUs' exits by kind; exact once they have stopped. */
 void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR]);
 

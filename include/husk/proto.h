@@ -119,9 +119,11 @@ struct husk_job {
 	uint64_t tmp_size;     /* bytes of the tmpfs that the job may fill */
 	uint64_t cpu_time_ns;  /* user + system of all its processes; 0: none */
 	uint64_t realtime_ns;  /* CLOCK_REALTIME to set */
+	uint64_t counter;      /* the guest's cycle counter at that time, */
+	uint64_t counter_khz;  /* and its rate; 0: not known */
 	uint8_t seed[32];      /* fresh host entropy, credited before the job */
 };
-static_assert(sizeof(struct husk_job) == 88, "job layout");
+static_assert(sizeof(struct husk_job) == 104, "job layout");
 
 /* Start the job, let it warm up, and wait for GO. */
 #define HUSK_JOB_HOLD 1u
@@ -135,10 +137,12 @@ struct husk_go {
 	uint32_t hostname_len; /* at most HUSK_HOSTNAME_MAX */
 	uint64_t cpu_time_ns;  /* 0: no limit */
 	uint64_t realtime_ns;  /* CLOCK_REALTIME to set */
+	uint64_t counter;      /* as in JOB */
+	uint64_t counter_khz;
 	uint8_t seed[32];      /* for the kernel, credited */
 	uint8_t job_seed[32];  /* for the job, on HUSK_SEED_FD */
 };
-static_assert(sizeof(struct husk_go) == 88, "go layout");
+static_assert(sizeof(struct husk_go) == 104, "go layout");
 
 #define HUSK_HOSTNAME_MAX 64u
 

@@ -11,6 +11,7 @@
  */
 #include "devices/ioapic.h"
 #include "devices/virtio/console.h"
+#include "template.h"
 #include "template_format.h"
 
 #include <stdlib.h>

@@ -6,19 +6,21 @@
  */
 #include "cli.h"
 
+#include "lib/text.h"
+
 #include <errno.h>
 
 #include "cli_line.h"
 
 static void check_words(char *const *argv, const char *words)
 {
-	char got[200] = "";
+	char got[200];
+	struct text t;
 
-	for (; *argv; argv++) {
-		strcat(got, "[");
-		strcat(got, *argv);
-		strcat(got, "]");
-	}
+	text_init(&t, got, sizeof(got));
+	for (; *argv; argv++)
+		text_printf(&t, "[%s]", *argv);
+	assert_true(text_is_whole(&t));
 	assert_string_equal(got, words);
 }
 

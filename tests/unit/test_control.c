@@ -517,7 +517,8 @@ static void job_of_the_greatest_size(void **state)
 	memset(arg, 'a', arg_len + 1);
 	arg[arg_len] = '\0';
 	assert_int_equal(control_init(&big, &job, &s, on_moved, &c, &e), 0);
-	assert_int_equal(big.frame_len, sizeof(struct husk_frame) + HUSK_JOB_MAX);
+	assert_int_equal(big.frame_len,
+			 sizeof(struct husk_frame) + HUSK_JOB_MAX);
 	control_fini(&big);
 	arg[arg_len] = 'a';
 	arg[arg_len + 1] = '\0';

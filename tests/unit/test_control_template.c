@@ -152,13 +152,15 @@ static void go_carries_what_is_new(void **state)
 	assert_int_equal(control_init_go(&c, &go, "name", on_moved, &c, &e),
 			 0);
 	assert_int_equal(control_ops.give(&c, &iov, 1), -EAGAIN);
-	control_resume(&c);
+	control_resume(&c, 11, 22);
 	assert_int_equal(c.state, CONTROL_STARTED);
 	assert_int_equal(control_ops.give(&c, &iov, 1),
 			 sizeof(struct husk_frame) + sizeof(g) + 4);
 	memcpy(&g, got + sizeof(struct husk_frame), sizeof(g));
 	assert_int_equal(g.pids_max, 7);
 	assert_int_equal(g.cpu_time_ns, 8);
+	assert_int_equal(g.counter, 11);
+	assert_int_equal(g.counter_khz, 22);
 	assert_int_equal(g.hostname_len, 4);
 	assert_true(g.realtime_ns > 1577836800ull * 1000000000);
 	assert_memory_equal(got + sizeof(struct husk_frame) + sizeof(g),
@@ -174,7 +176,7 @@ static void a_copy_gets_its_job_at_once(void **state)
 	struct iovec iov = { got, sizeof(got) };
 
 	(void)state;
-	control_resume(&c);
+	control_resume(&c, 11, 22);
 	assert_int_equal(c.state, CONTROL_READY);
 	assert_int_equal(control_ops.give(&c, &iov, 1), c.frame_len);
 	say(HUSK_STARTED);

@@ -330,6 +330,21 @@ static void takes_a_go(void **state)
 			 -EPROTO);
 }
 
+static void time_goes_on_with_the_counter(void **state)
+{
+	struct job job = { .realtime_ns = 1000, .counter = 50 };
+
+	(void)state;
+	assert_int_equal(job_realtime(&job, 99), 1000);
+	job.counter_khz = 2000000;
+	assert_int_equal(job_realtime(&job, 49), 1000);
+	assert_int_equal(job_realtime(&job, 50), 1000);
+	assert_int_equal(job_realtime(&job, 250), 1100);
+	/* A day at 2 GHz, which does not fit 64 bits in thousandths of ns. */
+	assert_int_equal(job_realtime(&job, 50 + 172800000000000ull),
+			 1000 + 86400000000000ull);
+}
+
 static void holds_when_told(void **state)
 {
 	struct payload p = usual_payload();
@@ -393,6 +408,7 @@ int main(void)
 		cmocka_unit_test(frames_of_templates),
 		cmocka_unit_test(takes_a_go),
 		cmocka_unit_test(holds_when_told),
+		cmocka_unit_test(time_goes_on_with_the_counter),
 		cmocka_unit_test(walks_a_path),
 		cmocka_unit_test(a_candidate_may_just_fit),
 	};

@@ -83,7 +83,7 @@ int control_init(struct control *c, const struct husk_job *job,
 	if (!p)
 		return -e->code;
 	c->hold = fixed.flags & HUSK_JOB_HOLD;
-	c->realtime_at = sizeof(struct husk_frame) +
+	c->clock_at = sizeof(struct husk_frame) +
 			 offsetof(struct husk_job, realtime_ns);
 	p = put(p, &fixed, sizeof(fixed));
 	p = put_string(p, strings->hostname);
@@ -116,7 +116,7 @@ int control_init_go(struct control *c, const struct husk_go *go,
 	p = make_frame(c, HUSK_GO, sizeof(fixed) + len, e);
 	if (!p)
 		return -e->code;
-	c->realtime_at = sizeof(struct husk_frame) +
+	c->clock_at = sizeof(struct husk_frame) +
 			 offsetof(struct husk_go, realtime_ns);
 	c->state = CONTROL_STARTED;
 	p = put(p, &fixed, sizeof(fixed));
@@ -130,24 +130,35 @@ void control_fini(struct control *c)
 	c->frame = NULL;
 }
 
+/* JOB and GO say the time with the same three numbers. */
+struct clock_fields {
+	uint64_t realtime_ns, counter, counter_khz;
+};
+
+static_assert(offsetof(struct husk_job, counter_khz) -
+	      offsetof(struct husk_job, realtime_ns) == 16, "clock of JOB");
+static_assert(offsetof(struct husk_go, counter_khz) -
+	      offsetof(struct husk_go, realtime_ns) == 16, "clock of GO");
+
 /* The guest gets the time at which it gets the job, not that of its boot. */
-static void set_realtime(struct control *c)
+static void set_clock(struct control *c, uint64_t counter, uint64_t khz)
 {
+	struct clock_fields f = { .counter = counter, .counter_khz = khz };
 	struct timespec ts;
-	uint64_t ns;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	f.realtime_ns = (uint64_t)ts.tv_sec * 1000000000u +
+			(uint64_t)ts.tv_nsec;
 	/* A frame's payload has no alignment. */
-	memcpy(c->frame + c->realtime_at, &ns, sizeof(ns));
+	memcpy(c->frame + c->clock_at, &f, sizeof(f));
 }
 
-void control_resume(struct control *c)
+void control_resume(struct control *c, uint64_t counter, uint64_t khz)
 {
 	if (c->state == CONTROL_WAITING)
 		c->state = CONTROL_READY;
-	if (c->realtime_at)
-		set_realtime(c);
+	if (c->clock_at)
+		set_clock(c, counter, khz);
 	c->giving = true;
 }
 
@@ -157,7 +168,7 @@ static bool on_ready(struct control *c, const uint8_t *payload, uint32_t len)
 	if (c->state != CONTROL_WAITING || len != sizeof(c->ready))
 		return false;
 	memcpy(&c->ready, payload, sizeof(c->ready));
-	control_resume(c);
+	control_resume(c, 0, 0);
 	return true;
 }
 

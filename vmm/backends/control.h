@@ -34,7 +34,7 @@ struct control {
 	bool giving;		/* the guest is ready for our frame */
 	uint8_t *frame;		/* owned: JOB, REST or GO */
 	size_t frame_len, frame_given;
-	size_t realtime_at;	/* where in it the clock goes; 0: nowhere */
+	size_t clock_at;	/* where in it the time goes; 0: nowhere */
 	size_t have;		/* bytes in buf */
 	uint8_t buf[sizeof(struct husk_frame) + HUSK_REPORT_MAX];
 	/* The state has moved. With the console locked, from any thread. */
@@ -69,8 +69,12 @@ int control_init_go(struct control *c, const struct husk_go *go,
 		    const char *hostname, void (*moved)(void *opaque),
 		    void *opaque, struct err *e);
 
-/* In a copy of a template: what went before has been said there. */
-void control_resume(struct control *c);
+/*
+ * In a copy of a template: what went before has been said there. The guest is
+ * told the time of day, for which its cycle counter stands at `counter` now
+ * and runs at `khz`; 0 when that is not known.
+ */
+void control_resume(struct control *c, uint64_t counter, uint64_t khz);
 
 void control_fini(struct control *c);
 
