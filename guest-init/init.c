@@ -241,19 +241,35 @@ static uint64_t read_counter(void)
 #endif
 }
 
+/* Done anew when something got in between, so that it is right within 1 ms. */
+#define CLOCK_TRIES 8
+
+static int set_clock(const struct job *job, struct err *e)
+{
+	uint64_t before;
+	int tries = 0;
+
+	do {
+		uint64_t ns;
+		struct timespec now;
+
+		before = read_counter();
+		ns = job_realtime(job, before);
+		now.tv_sec = (time_t)(ns / 1000000000u);
+		now.tv_nsec = (long)(ns % 1000000000u);
+		if (clock_settime(CLOCK_REALTIME, &now))
+			return err_sys(e, "set the clock");
+	} while (read_counter() - before > job->counter_khz &&
+		 job->counter_khz && ++tries < CLOCK_TRIES);
+	return 0;
+}
+
 /* What is new in each copy of a machine. */
 static int renew(struct init *in, struct err *e)
 {
 	const struct job *job = &in->job;
-	uint64_t ns = job_realtime(job, read_counter());
-	const struct timespec now = {
-		.tv_sec = (time_t)(ns / 1000000000u),
-		.tv_nsec = (long)(ns % 1000000000u),
-	};
 
-	if (clock_settime(CLOCK_REALTIME, &now))
-		return err_sys(e, "set the clock");
-	if (credit_seed(in, e))
+	if (set_clock(job, e) || credit_seed(in, e))
 		return -e->code;
 	if (sethostname(job->hostname, strlen(job->hostname)))
 		return err_sys(e, "set the host name");
