@@ -6,16 +6,21 @@
 /*
  * A template's head as a stranger wrote it, its checksum made right so that
  * the parts behind it are reached, and the device states in it loaded into
- * devices of a small machine. What is accepted must keep its promises:
+ * devices of a machine. Seeds are heads of real templates with the room for
+ * more extents cut off. What is accepted must keep its promises:
  * extents in order and inside the file, queues in RAM.
  */
 #include "devices/ioapic.h"
 #include "devices/virtio/console.h"
+#include "husk/proto.h"
 #include "template.h"
 #include "template_format.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define MEMORY	 (256ull << 20)
+#define FILE_LEN (1u << 24)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,10 +45,7 @@ static void no_msi(void *opaque, uint64_t addr, uint32_t msi)
 static void load_devices(const struct template *t)
 {
 	static const struct port_ops ops;
-	const struct console_port_config ports[2] = {
-		{ "a", &ops, NULL, 64, 2 },
-		{ "b", &ops, NULL, 2, 64 },
-	};
+	struct console_port_config ports[HUSK_NR_PORTS];
 	const struct irq_line irq = { no_irq, NULL, 0 };
 	struct console c;
 	struct ioapic a;
@@ -52,9 +54,16 @@ static void load_devices(const struct template *t)
 	struct err e;
 	unsigned i;
 
-	if (gmem_init(&m, GMEM_HUGE, 3ull << 30, 4ull << 30, &e))
+	/* As run_setup.c has them, so that real states fit. */
+	for (i = 0; i < HUSK_NR_PORTS; i++)
+		ports[i] = (struct console_port_config){ "p", &ops, NULL, 2,
+							 64 };
+	ports[HUSK_PORT_STDIN].rx_size = 64;
+	ports[HUSK_PORT_STDIN].tx_size = 2;
+	ports[HUSK_PORT_CONTROL].tx_size = 2;
+	if (gmem_init(&m, MEMORY, 3ull << 30, 4ull << 30, &e))
 		abort();
-	console_init(&c, &m, &irq, ports, 2, nothing, NULL);
+	console_init(&c, &m, &irq, ports, HUSK_NR_PORTS, nothing, NULL);
 	unpack_init(&u, t->console.data, t->console.len);
 	if (!console_load(&c, &u)) {
 		for (i = 0; i < c.vdev.nr_queues; i++)
@@ -86,11 +95,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(head, data, size);
 	crc = template_head_crc(head, size);
 	memcpy(head + 16, &crc, sizeof(crc));
-	if (!template_parse(&t, head, size, 1u << 24, &e)) {
+	if (!template_parse(&t, head, size, FILE_LEN, &e)) {
 		for (i = 0; i < t.nr_extents; i++) {
 			struct template_extent x = template_extent(&t, i);
 
-			if (x.gpa < next || x.offset + x.len > 1u << 24)
+			if (x.gpa < next || x.offset + x.len > FILE_LEN)
 				abort();
 			next = x.gpa + x.len;
 		}
