@@ -2,7 +2,7 @@
 /*
  * Times commands from outside, from before fork to after wait:
  *
- *	spawn ROUNDS NAME CMD [ARG...] [-- NAME CMD [ARG...]]...
+ *	spawn ROUNDS NAME CMD [ARG...] [+ NAME CMD [ARG...]]...
  *
  * A round runs each command once, so that whatever drifts drifts for all. The
  * first round only warms caches up. Prints "NAME NANOSECONDS" for each run of
@@ -43,16 +43,16 @@ static int complain(const char *what, const char *name)
 	return -1;
 }
 
-/* Cuts argv at each "--"; returns how many commands, or -1. */
+/* Cuts argv at each "+"; returns how many commands, or -1. */
 static int split(char **argv, struct command *c)
 {
 	int n = 0;
 
 	while (*argv) {
-		if (n == COMMANDS_MAX || !argv[1] || !strcmp(argv[1], "--"))
+		if (n == COMMANDS_MAX || !argv[1] || !strcmp(argv[1], "+"))
 			return -1;
 		c[n++] = (struct command){ argv[0], argv + 1 };
-		while (*argv && strcmp(*argv, "--"))
+		while (*argv && strcmp(*argv, "+"))
 			argv++;
 		if (*argv)
 			*argv++ = NULL;
@@ -93,7 +93,7 @@ int main(int argc, char **argv)
 
 	if (rounds < 1 || rounds > ROUNDS_MAX || n < 1) {
 		fprintf(stderr, "usage: spawn ROUNDS NAME CMD [ARG...] "
-				"[-- NAME CMD [ARG...]]...\n");
+				"[+ NAME CMD [ARG...]]...\n");
 		return 2;
 	}
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0) {

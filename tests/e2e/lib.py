@@ -218,18 +218,24 @@ def wait_for(cond, what, patience=PATIENCE):
 
 
 def private_kib(pid):
-    """Private memory of a husk beyond guest RAM, which alone is not reserved, nor dumped."""
-    private = size = 0
+    """Private memory of a husk beyond guest RAM.
+
+    Guest RAM is what is neither reserved nor dumped, and the kernel's file
+    that is mapped into the middle of it.
+    """
+    maps = []
     with open("/proc/%d/smaps" % pid) as f:
         for line in f:
             word = line.split()
-            if word[0] == "Size:":
-                size = 0
+            if not word[0].endswith(":"):
+                maps.append([int(word[0].split("-")[0], 16), 0, False])
             elif word[0] in ("Private_Clean:", "Private_Dirty:"):
-                size += int(word[1])
-            elif word[0] == "VmFlags:" and not {"nr", "dd"} <= set(word):
-                private += size
-    return private
+                maps[-1][1] += int(word[1])
+            elif word[0] == "VmFlags:":
+                maps[-1][2] = {"nr", "dd"} <= set(word)
+    guest = [at for at, _, is_guest in maps if is_guest]
+    check(guest, "no guest RAM in the memory map")
+    return sum(kib for at, kib, _ in maps if not min(guest) <= at <= max(guest))
 
 
 def on_hand(fd):
