@@ -11,7 +11,7 @@ REPLAYS	   :=
 
 $(BUILD)/tests.mk: tests/mkrules $(TEST_SRC) tests/unit tests/fuzz
 	@mkdir -p $(@D)
-	@tests/mkrules >$@
+	@tests/mkrules >$@.new && mv $@.new $@
 ifeq ($(filter help deps clean distclean install,$(MAKECMDGOALS)),)
 include $(BUILD)/tests.mk
 endif
@@ -39,7 +39,7 @@ RAW_TESTS := $(patsubst tests/raw/%.c,$(BUILD)/test/raw/%, \
 RAW_SAN	  := $(patsubst %,$(BUILD)/san/%.o,$(basename $(HUSK_SRC) \
 	     vmm/init_blob.S))
 RAW_KIT	  := $(patsubst %,$(BUILD)/san/%.o,tests/raw/machine tests/raw/guest \
-	     tests/unit/mockdrv)
+	     tests/raw/state_box tests/raw/state_guest tests/unit/mockdrv)
 $(RAW_TESTS): $(BUILD)/test/raw/%: $(BUILD)/san/tests/raw/%.o $(RAW_KIT) \
 		$(RAW_SAN) $(LIB_SAN)
 	$(call say,LD,$@)

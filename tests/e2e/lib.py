@@ -142,7 +142,7 @@ def talk(p, data=b""):
     ts += [threading.Thread(target=collect, args=x) for x in enumerate((p.stdout, p.stderr))]
     [t.start() for t in ts]
     try:
-        p.wait(timeout=PATIENCE)
+        p.wait()
     finally:
         p.kill()
         [t.join() for t in ts]
@@ -173,12 +173,32 @@ def husk_raw(args, **kw):
     return Result(p.returncode, p.stdout, p.stderr)
 
 
+_started = []
+
+
 def start(*cmd, options=(), **kw):
     """A running husk: Popen with pipes unless told otherwise."""
     for name in ("stdin", "stdout", "stderr"):
         kw.setdefault(name, subprocess.PIPE)
     kw.setdefault("env", ENV)
-    return subprocess.Popen(argv(*cmd, options=options), bufsize=0, **kw)
+    # Each run starts the patience of its test anew.
+    signal.alarm(PATIENCE)
+    p = subprocess.Popen(argv(*cmd, options=options), bufsize=0, **kw)
+    _started.append(p)
+    return p
+
+
+def _lose_patience(signum, frame):
+    raise AssertionError("no end in sight after %d s" % PATIENCE)
+
+
+def _end_all():
+    """What a failed test has left running is not the next one's business."""
+    for p in _started:
+        if p.poll() is None:
+            p.kill()
+            p.wait()
+    _started.clear()
 
 
 def eq(got, want, what=""):
@@ -339,6 +359,8 @@ def main():
     for i, t in enumerate(tests, 1):
         name = (t.__doc__ or t.__name__).strip().split("\n")[0]
         try:
+            signal.signal(signal.SIGALRM, _lose_patience)
+            signal.alarm(PATIENCE)
             t()
             print("ok %d - %s" % (i, name), flush=True)
         except Exception as e:  # a test may fail in any way
@@ -346,4 +368,7 @@ def main():
             print("not ok %d - %s: %s" % (i, name, str(e).replace("\n", "\\n")[:600]), flush=True)
             traceback.print_exc()
             sys.stderr.flush()
+        finally:
+            signal.alarm(0)
+            _end_all()
     sys.exit(1 if failed else 0)

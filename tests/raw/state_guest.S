@@ -5,6 +5,10 @@
  * what it finds. 64-bit, ring 0, flat; position-independent, all data at
  * the fixed places of state_guest.h.
  *
+ * QEMU's SVM (the lab) forgets at VMRUN that STI holds interrupts off for one
+ * instruction more, so the timer's may come between STI and HLT, which would
+ * then sleep for ever: the handler steps over that HLT.
+ *
  * Where interrupts cannot be delivered (software KVM), it looks for the timer
  * in the local APIC's request register, and is told to go on by memory.
  */
@@ -26,7 +30,7 @@
 	.code64
 	.global sg_start, sg_main, sg_ap, sg_timer, sg_ipi, sg_fault, sg_end
 
-	.macro WRMSR index, low
+	.macro SET_MSR index, low
 	mov $\index, %ecx
 	mov $\low, %eax
 	xor %edx, %edx
@@ -47,8 +51,8 @@ apic_on:
 	rdmsr
 	or $X2APIC_MODE, %eax
 	wrmsr
-	WRMSR X2APIC_SPIV, 0x1ff
-	WRMSR X2APIC_LVTT, (LVTT_DEADLINE | SG_VECTOR_TIMER)
+	SET_MSR X2APIC_SPIV, 0x1ff
+	SET_MSR X2APIC_LVTT, (LVTT_DEADLINE | SG_VECTOR_TIMER)
 	ret
 
 /* ---- vCPU 0 ---- */
@@ -173,6 +177,7 @@ wait_for_timer:
 	cmpq $0, SG_TICKS
 	jne 3f
 	sti
+timer_hlt:
 	hlt
 	jmp 1b
 2:	mov $X2APIC_IRR2, %ecx
@@ -224,6 +229,10 @@ sg_timer:
 	push %rcx
 	push %rdx
 	incq SG_TICKS
+	lea timer_hlt(%rip), %rax
+	cmp %rax, 24(%rsp)
+	jne end_of_interrupt
+	incq 24(%rsp)
 	jmp end_of_interrupt
 
 sg_ipi:
@@ -233,7 +242,7 @@ sg_ipi:
 	STORE_TSC SG_AP_TSC
 	incq SG_AP_COUNT
 end_of_interrupt:
-	WRMSR X2APIC_EOI, 0
+	SET_MSR X2APIC_EOI, 0
 	pop %rdx
 	pop %rcx
 	pop %rax

@@ -204,16 +204,26 @@ int cpuid_fit(const struct kvm_cpuid_entry2 *told, unsigned nr_told,
 	return r;
 }
 
-void cpuid_clear_runtime(struct kvm_cpuid_entry2 *entry, unsigned nr)
+static void clear_runtime(struct kvm_cpuid_entry2 *c)
 {
+	if (c->function == 1)
+		c->ecx &= ~BIT(27); /* OSXSAVE: CR4's bit */
+	else if (c->function == 7 && c->index == 0)
+		c->ecx &= ~BIT(4); /* OSPKE: CR4's bit */
+	else if (c->function == LEAF_XSAVE && c->index <= 1)
+		c->ebx = 0; /* size for the XCR0 of the moment */
+}
+
+unsigned cpuid_clean(struct kvm_cpuid_entry2 *entry, unsigned nr)
+{
+	unsigned kept = 0;
+
 	for (unsigned i = 0; i < nr; i++) {
 		struct kvm_cpuid_entry2 *c = &entry[i];
 
-		if (c->function == 1)
-			c->ecx &= ~BIT(27); /* OSXSAVE: CR4's bit */
-		else if (c->function == 7 && c->index == 0)
-			c->ecx &= ~BIT(4); /* OSPKE: CR4's bit */
-		else if (c->function == LEAF_XSAVE && c->index <= 1)
-			c->ebx = 0; /* size for the XCR0 of the moment */
+		clear_runtime(c);
+		if (c->eax || c->ebx || c->ecx || c->edx)
+			entry[kept++] = *c;
 	}
+	return kept;
 }

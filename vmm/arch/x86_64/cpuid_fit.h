@@ -12,8 +12,13 @@
 #include "arch/x86_64/cpuid.h"
 #include "lib/err.h"
 
-/* What KVM derives from the guest's registers is no promise: zero it. */
-void cpuid_clear_runtime(struct kvm_cpuid_entry2 *entry, unsigned nr);
+/*
+ * What a guest was told, from what KVM_GET_CPUID2 says: without what KVM
+ * derives from the guest's registers, and without leaves of zeros (those read
+ * as zero anyway, and before Linux 6.11 KVM doesn't say where its list ends).
+ * In place; returns the new number.
+ */
+unsigned cpuid_clean(struct kvm_cpuid_entry2 *entry, unsigned nr);
 
 /* -ENOTSUP with the first difference that matters. */
 int cpuid_fit(const struct kvm_cpuid_entry2 *told, unsigned nr_told,

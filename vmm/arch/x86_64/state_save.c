@@ -196,7 +196,7 @@ static int save_cpuid(int vcpu_fd, struct cpuid_list *l, struct err *e)
 	l->nent = CPUID_MAX;
 	if (ioctl(vcpu_fd, KVM_GET_CPUID2, l) < 0)
 		return err_sys(e, "KVM_GET_CPUID2");
-	cpuid_clear_runtime(l->entry, l->nent);
+	l->nent = cpuid_clean(l->entry, l->nent);
 	return 0;
 }
 
