@@ -120,6 +120,17 @@ static uint64_t memory_for_job(void)
 	return free > reserve + JOB_BYTES_MIN ? free - reserve : 0;
 }
 
+int cgroup_limit_pids(int cgroup, uint32_t pids_max, struct err *e)
+{
+	char value[24];
+
+	/* The kernel refuses a number that it could never reach. */
+	if (pids_max > KERNEL_PIDS_MAX)
+		return 0;
+	snprintf(value, sizeof(value), "%u", pids_max);
+	return write_file(cgroup, "pids.max", value, e);
+}
+
 int cgroup_limit(int cgroup, uint32_t pids_max, struct err *e)
 {
 	uint64_t memory = memory_for_job();
@@ -133,11 +144,7 @@ int cgroup_limit(int cgroup, uint32_t pids_max, struct err *e)
 		return -e->code;
 	if (write_file(cgroup, "memory.oom.group", "1", e))
 		return -e->code;
-	/* The kernel refuses a number that it could never reach. */
-	if (pids_max > KERNEL_PIDS_MAX)
-		return 0;
-	snprintf(value, sizeof(value), "%u", pids_max);
-	return write_file(cgroup, "pids.max", value, e);
+	return cgroup_limit_pids(cgroup, pids_max, e);
 }
 
 void cgroup_kill(int cgroup)

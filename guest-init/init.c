@@ -20,6 +20,7 @@
 #include <linux/random.h>
 #include <net/if.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -37,6 +38,8 @@
 #include "run.h"
 #include "serve.h"
 
+#define SEED_LEN sizeof(((struct husk_job *)0)->seed)
+
 struct init {
 	struct report report;
 	struct ports ports;
@@ -44,7 +47,8 @@ struct init {
 	int cgroup;    /* the job's */
 	int sigchld;   /* signalfd */
 	struct job job;
-	uint8_t seed[sizeof(((struct husk_job *)0)->seed)];
+	uint8_t seed[SEED_LEN];
+	char hostname[JOB_HOSTNAME_MAX + 1]; /* of GO */
 };
 
 /* Longest JOB frame; untouched pages of it are never made. */
@@ -54,8 +58,8 @@ struct frame {
 };
 
 /*
- * Take 0 to 3, whatever the kernel left open there: the job's streams get
- * these numbers, and the pipes for them must lie above.
+ * Take 0 to 5, whatever the kernel left open there: the job's pipes get these
+ * numbers, and must lie above before that.
  */
 static int reserve_descriptors(struct init *in, struct err *e)
 {
@@ -63,7 +67,7 @@ static int reserve_descriptors(struct init *in, struct err *e)
 
 	do {
 		fd = open("/", O_PATH | O_CLOEXEC);
-	} while (fd >= 0 && fd < RUN_NR_STREAMS);
+	} while (fd >= 0 && fd < RUN_NR_PIPES);
 	if (fd < 0)
 		return err_sys(e, "open '/'");
 	in->initramfs = fd;
@@ -152,26 +156,46 @@ static int read_to(int fd, void *buf, size_t *have, size_t len, size_t room,
 	return 0;
 }
 
+/* One frame, and no byte of another: the host waits for our answer. */
+static int read_frame(const struct init *in, struct frame *f, struct err *e)
+{
+	int fd = in->report.control;
+	size_t have = 0, all;
+	int64_t len;
+
+	if (read_to(fd, f, &have, sizeof(f->head), sizeof(*f), e))
+		return -e->code;
+	len = job_frame_len(&f->head);
+	if (len < 0)
+		return err_set(e, EPROTO, "the host speaks another protocol");
+	all = sizeof(f->head) + (size_t)len;
+	if (read_to(fd, f, &have, all, sizeof(*f), e))
+		return -e->code;
+	return have == all ? 0 :
+			     err_set(e, EPROTO, "the host does not wait");
+}
+
+static void take_seed(void *from, uint8_t to[SEED_LEN])
+{
+	memcpy(to, from, SEED_LEN);
+	explicit_bzero(from, SEED_LEN);
+}
+
+/* The job, if need be after a rest. */
 static int take_job(struct init *in, struct err *e)
 {
 	static struct frame f;
-	int fd = in->report.control;
-	size_t have = 0;
-	int64_t len;
 
-	if (read_to(fd, &f, &have, sizeof(f.head), sizeof(f), e))
+	if (read_frame(in, &f, e))
 		return -e->code;
-	len = job_frame_len(&f.head);
-	if (len < 0)
-		return err_set(e, EPROTO, "the host speaks another protocol");
-	if (read_to(fd, &f, &have, sizeof(f.head) + (size_t)len, sizeof(f), e))
-		return -e->code;
-	if (have != sizeof(f.head) + (size_t)len ||
-	    job_parse(f.payload, (size_t)len, &in->job))
+	if (f.head.type == HUSK_REST) {
+		if (report_resting(&in->report, e) || read_frame(in, &f, e))
+			return -e->code;
+	}
+	if (f.head.type != HUSK_JOB ||
+	    job_parse(f.payload, f.head.len, &in->job))
 		return err_set(e, EPROTO, "the host sent a job without sense");
-	memcpy(in->seed, f.payload + offsetof(struct husk_job, seed),
-	       sizeof(in->seed));
-	explicit_bzero(f.payload, sizeof(struct husk_job));
+	take_seed(f.payload + offsetof(struct husk_job, seed), in->seed);
 	return 0;
 }
 
@@ -192,29 +216,127 @@ static int credit_seed(struct init *in, struct err *e)
 	ret = fd < 0 ? -1 : ioctl(fd, RNDADDENTROPY, &pool);
 	explicit_bzero(&pool, sizeof(pool));
 	explicit_bzero(in->seed, sizeof(in->seed));
-	return ret ? err_sys(e, "credit the entropy") : 0;
+	if (ret)
+		return err_sys(e, "credit the entropy");
+	/*
+	 * What was credited waits in the pool until the next reseeding, which
+	 * may be a minute away; all copies of a machine would hand out the same
+	 * until then. ENODATA: not seeded yet at all, so it has just been.
+	 */
+	if (ioctl(fd, RNDRESEEDCRNG) && errno != ENODATA)
+		return err_sys(e, "reseed the kernel");
+	return 0;
+}
+
+/*
+ * The counter that the host and we both see, so that it does not matter how
+ * long the frame took; of a CPU that has none, husk does not know the rate.
+ */
+static uint64_t read_counter(void)
+{
+#ifdef __x86_64__
+	return __builtin_ia32_rdtsc();
+#else
+	return 0;
+#endif
+}
+
+/* Done anew when something got in between, so that it is right within 1 ms. */
+#define CLOCK_TRIES 8
+
+static int set_clock(const struct job *job, struct err *e)
+{
+	uint64_t before;
+	int tries = 0;
+
+	do {
+		uint64_t ns;
+		struct timespec now;
+
+		before = read_counter();
+		ns = job_realtime(job, before);
+		now.tv_sec = (time_t)(ns / 1000000000u);
+		now.tv_nsec = (long)(ns % 1000000000u);
+		if (clock_settime(CLOCK_REALTIME, &now))
+			return err_sys(e, "set the clock");
+	} while (read_counter() - before > job->counter_khz &&
+		 job->counter_khz && ++tries < CLOCK_TRIES);
+	return 0;
+}
+
+/* What is new in each copy of a machine. */
+static int renew(struct init *in, struct err *e)
+{
+	const struct job *job = &in->job;
+
+	if (set_clock(job, e) || credit_seed(in, e))
+		return -e->code;
+	if (sethostname(job->hostname, strlen(job->hostname)))
+		return err_sys(e, "set the host name");
+	return 0;
 }
 
 /* What the job finds as its world. */
 static int prepare(struct init *in, struct err *e)
 {
 	const struct job *job = &in->job;
-	const struct timespec now = {
-		.tv_sec = (time_t)(job->realtime_ns / 1000000000u),
-		.tv_nsec = (long)(job->realtime_ns % 1000000000u),
-	};
 
-	if (clock_settime(CLOCK_REALTIME, &now))
-		return err_sys(e, "set the clock");
-	if (credit_seed(in, e))
+	if (renew(in, e))
 		return -e->code;
-	if (sethostname(job->hostname, strlen(job->hostname)))
-		return err_sys(e, "set the host name");
 	if (mounts_tmp(in->initramfs, job->tmp_size, job->uid, job->gid, e))
 		return -e->code;
 	if (job->uid == 0 && mounts_guard_proc(e))
 		return -e->code;
 	return cgroup_limit(in->cgroup, job->pids_max, e);
+}
+
+/* GO: the copy of a held job gets what the job could not have before. */
+static int take_go(struct init *in, struct run *r, struct err *e)
+{
+	static struct frame f;
+	struct cgroup_usage used;
+	uint8_t *seeds = f.payload;
+
+	if (read_frame(in, &f, e))
+		return -e->code;
+	if (f.head.type != HUSK_GO ||
+	    job_parse_go(f.payload, f.head.len, in->hostname, &in->job))
+		return err_set(e, EPROTO, "the host sent no GO");
+	take_seed(seeds + offsetof(struct husk_go, seed), in->seed);
+	if (renew(in, e) || mounts_boot_id(in->initramfs, e) ||
+	    cgroup_limit_pids(in->cgroup, in->job.pids_max, e))
+		return -e->code;
+	cgroup_read_usage(in->cgroup, &used);
+	r->cpu_user_ns = used.cpu_user_ns;
+	r->cpu_sys_ns = used.cpu_sys_ns;
+	r->cpu_ns = cgroup_cpu_ns(in->cgroup);
+	r->start_ns = run_clock();
+	/* The pipe is empty and larger; nobody may read it, which is fine. */
+	take_seed(seeds + offsetof(struct husk_go, job_seed), in->seed);
+	if (write(r->ours[HUSK_SEED_FD], in->seed, SEED_LEN) < 0 &&
+	    errno != EPIPE)
+		return err_sys(e, "hand the job its seed");
+	explicit_bzero(in->seed, SEED_LEN);
+	close(r->ours[HUSK_SEED_FD]);
+	return 0;
+}
+
+/* From STARTED to the end of a job. */
+static int attend(struct init *in, struct run *r, struct husk_end *end,
+		  struct err *why, struct err *e)
+{
+	if (report_started(&in->report, e))
+		return -e->code;
+	if (in->job.hold) {
+		if (serve_warm_up(r, in->cgroup, in->sigchld, end, why, e))
+			return -e->code;
+		if (r->over)
+			return 0;
+		if (report_resting(&in->report, e) || take_go(in, r, e))
+			return -e->code;
+	}
+	return serve(r, in->cgroup, in->sigchld, &in->ports,
+		     in->job.cpu_time_ns, end, e);
 }
 
 static int run(struct init *in, struct err *e)
@@ -232,10 +354,7 @@ static int run(struct init *in, struct err *e)
 		end.code = (uint32_t)why.code;
 		break;
 	case RUN_STARTED:
-		if (report_started(&in->report, e))
-			return -e->code;
-		if (serve(&r, in->cgroup, in->sigchld, &in->ports,
-			  in->job.cpu_time_ns, &end, e))
+		if (attend(in, &r, &end, &why, e))
 			return -e->code;
 		break;
 	}

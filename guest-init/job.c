@@ -19,11 +19,23 @@ static const char *const env_defaults[JOB_NR_DEFAULTS] = {
 
 int64_t job_frame_len(const struct husk_frame *f)
 {
+	uint32_t max = 0;
+
 	if (f->magic != HUSK_MAGIC || f->version != HUSK_VERSION)
 		return -EPROTO;
-	if (f->type != HUSK_JOB || f->len > HUSK_JOB_MAX)
+	switch (f->type) {
+	case HUSK_JOB:
+		max = HUSK_JOB_MAX;
+		break;
+	case HUSK_GO:
+		max = JOB_GO_MAX;
+		break;
+	case HUSK_REST:
+		break;
+	default:
 		return -EPROTO;
-	return f->len;
+	}
+	return f->len <= max ? (int64_t)f->len : -EPROTO;
 }
 
 /* The start of the string behind the one at s, inside s..end; or NULL. */
@@ -85,6 +97,8 @@ int job_parse(const void *buf, size_t len, struct job *out)
 		return -EPROTO;
 	if (!h.argc || !h.pids_max || !h.tmp_size)
 		return -EPROTO;
+	if ((h.flags & ~HUSK_JOB_HOLD) || h.reserved)
+		return -EPROTO;
 	/* -1 means "leave as it is" to setresuid, which would mean root. */
 	if (h.uid >= JOB_UID_RESERVED || h.gid >= JOB_UID_RESERVED)
 		return -EPROTO;
@@ -94,13 +108,49 @@ int job_parse(const void *buf, size_t len, struct job *out)
 	job.argc = h.argc;
 	job.envc = h.envc;
 	job.pids_max = h.pids_max;
+	job.hold = h.flags & HUSK_JOB_HOLD;
 	job.tmp_size = h.tmp_size;
 	job.cpu_time_ns = h.cpu_time_ns;
 	job.realtime_ns = h.realtime_ns;
+	job.counter = h.counter;
+	job.counter_khz = h.counter_khz;
 	if (parse_strings(strings, strings + h.strings_len, &job))
 		return -EPROTO;
 	*out = job;
 	return 0;
+}
+
+int job_parse_go(const void *buf, size_t len, char *name, struct job *job)
+{
+	struct husk_go g;
+
+	if (len < sizeof(g) || len > JOB_GO_MAX)
+		return -EPROTO;
+	memcpy(&g, buf, sizeof(g));
+	if (g.hostname_len != len - sizeof(g) || !g.pids_max ||
+	    memchr((const char *)buf + sizeof(g), 0, g.hostname_len))
+		return -EPROTO;
+	memcpy(name, (const char *)buf + sizeof(g), g.hostname_len);
+	name[g.hostname_len] = '\0';
+	job->hostname = name;
+	job->pids_max = g.pids_max;
+	job->cpu_time_ns = g.cpu_time_ns;
+	job->realtime_ns = g.realtime_ns;
+	job->counter = g.counter;
+	job->counter_khz = g.counter_khz;
+	return 0;
+}
+
+uint64_t job_realtime(const struct job *job, uint64_t counter)
+{
+	uint64_t khz = job->counter_khz, n;
+
+	if (!khz || counter < job->counter)
+		return job->realtime_ns;
+	n = counter - job->counter;
+	/* In two parts: the product of all of it would overflow. */
+	return job->realtime_ns + n / khz * 1000000u +
+	       n % khz * 1000000u / khz;
 }
 
 void job_argv(const struct job *job, const char **argv)

@@ -28,28 +28,43 @@ struct job {
 	uint32_t argc;	       /* at least 1 */
 	uint32_t envc;
 	uint32_t pids_max;     /* at least 1 */
+	bool hold;	       /* wait for GO when it is warm */
 	uint64_t tmp_size;     /* bytes, at least 1 */
 	uint64_t cpu_time_ns;  /* 0: no limit */
 	uint64_t realtime_ns;
+	uint64_t counter;      /* the CPU's at realtime_ns */
+	uint64_t counter_khz;  /* 0: not known */
 	const char *hostname;  /* at most JOB_HOSTNAME_MAX bytes, may be "" */
 	const char *workdir;   /* absolute */
 	const char *args;      /* argc strings, one behind the other */
 	const char *envs;      /* envc strings, each NAME=VALUE */
 };
 
-#define JOB_HOSTNAME_MAX 64
+#define JOB_HOSTNAME_MAX HUSK_HOSTNAME_MAX
+
+/* Longest GO. */
+#define JOB_GO_MAX (sizeof(struct husk_go) + JOB_HOSTNAME_MAX)
 
 /* Variables that a job has unless its own environment names them. */
 #define JOB_NR_DEFAULTS 3
 
 /*
- * Check a frame header that must announce a JOB. Returns the number of
- * payload bytes, or -EPROTO.
+ * Check the header of a frame from the host: a JOB, REST or GO. Returns the
+ * number of payload bytes, or -EPROTO.
  */
 int64_t job_frame_len(const struct husk_frame *f);
 
 /* Check a payload of len bytes and fill *out, or -EPROTO. */
 int job_parse(const void *buf, size_t len, struct job *out);
+
+/*
+ * Check the payload of a GO and put what it says into *job, or -EPROTO. The
+ * host name is copied to `name`, which has JOB_HOSTNAME_MAX + 1 bytes.
+ */
+int job_parse_go(const void *buf, size_t len, char *name, struct job *job);
+
+/* The time of day when the CPU's counter is at `counter`, in ns. */
+uint64_t job_realtime(const struct job *job, uint64_t counter);
 
 /* Fill argv with argc pointers and a NULL. */
 void job_argv(const struct job *job, const char **argv);

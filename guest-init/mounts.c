@@ -404,6 +404,30 @@ int mounts_guard_proc(struct err *e)
 	return 0;
 }
 
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+/* The kernel makes a new UUID at each reading of the other file. */
+int mounts_boot_id(int initramfs, struct err *e)
+{
+	auto_fd from = open("/proc/sys/kernel/random/uuid",
+			    O_RDONLY | O_CLOEXEC);
+	auto_fd to = openat(initramfs, "boot_id",
+			    O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
+	auto_fd mount = -1;
+	char uuid[64];
+	ssize_t n;
+
+	if (from < 0 || to < 0)
+		return err_sys(e, "make a boot id");
+	n = read(from, uuid, sizeof(uuid));
+	if (n <= 0 || write(to, uuid, (size_t)n) != n)
+		return err_sys(e, "make a boot id");
+	mount = clone_mount(initramfs, "boot_id");
+	if (mount < 0 || set_read_only(mount))
+		return err_sys(e, "mount a boot id");
+	return attach(mount, BOOT_ID, e);
+}
+
 void mounts_calm_log(void)
 {
 	auto_fd fd = open("/proc/sys/vm/oom_dump_tasks", O_WRONLY | O_CLOEXEC);

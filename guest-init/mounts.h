@@ -51,6 +51,12 @@ int mounts_tmp(int initramfs, uint64_t size, uid_t uid, gid_t gid,
 int mounts_guard_proc(struct err *e);
 
 /*
+ * Give the machine another boot id: in a copy of a warm template the old one
+ * may have been read, and the kernel makes but one. initramfs as above.
+ */
+int mounts_boot_id(int initramfs, struct err *e);
+
+/*
  * Keep the kernel from logging a table of all tasks at each kill for want of
  * memory: a job could spend its time on filling the log with it.
  */

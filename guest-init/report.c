@@ -76,6 +76,11 @@ int report_started(const struct report *r, struct err *e)
 	return send_frame(r, HUSK_STARTED, NULL, 0, NULL, 0, e);
 }
 
+int report_resting(const struct report *r, struct err *e)
+{
+	return send_frame(r, HUSK_RESTING, NULL, 0, NULL, 0, e);
+}
+
 int report_end(const struct report *r, struct husk_end *end,
 	       const char *reason, struct err *e)
 {

@@ -20,6 +20,9 @@ int report_ready(const struct report *r, struct err *e);
 
 int report_started(const struct report *r, struct err *e);
 
+/* Nothing is left to do but to wait for the host. */
+int report_resting(const struct report *r, struct err *e);
+
 /* Send END with its reason (may be ""); end->reason_len is set here. */
 int report_end(const struct report *r, struct husk_end *end,
 	       const char *reason, struct err *e);

@@ -55,7 +55,8 @@ struct plan {
 	const struct job *job;
 	const char **argv;
 	const char **envp;
-	int theirs[RUN_NR_STREAMS];
+	int theirs[RUN_NR_PIPES];
+	unsigned int nr_pipes; /* how many of them this job has */
 	struct birth *birth;
 };
 
@@ -77,15 +78,15 @@ _Noreturn static void give_up(const struct plan *p, enum step step)
 }
 
 /*
- * All sources are above 3: init holds 0 to 3. Descriptors were made
+ * All sources are above: init holds these numbers. Descriptors were made
  * close-on-exec; closing them here as well means not having to trust that.
  */
 static int take_descriptors(const struct plan *p)
 {
-	for (int i = 0; i < RUN_NR_STREAMS; i++)
-		if (dup2(p->theirs[i], i) < 0)
+	for (unsigned int i = 0; i < p->nr_pipes; i++)
+		if (dup2(p->theirs[i], (int)i) < 0)
 			return -1;
-	return (int)syscall(SYS_close_range, RUN_NR_STREAMS, ~0u, 0);
+	return (int)syscall(SYS_close_range, p->nr_pipes, ~0u, 0);
 }
 
 /* The number of processes is the cgroup's business alone. */
@@ -256,10 +257,10 @@ static enum run_result describe(const struct plan *p, struct err *e)
  * The pipes belong to the job's user: opening /dev/stdout opens the pipe
  * anew, with the permission check of a file.
  */
-static int make_pipe(const struct job *job, int i, int *ours, int *theirs,
-		     struct err *e)
+static int make_pipe(const struct job *job, unsigned int i, int *ours,
+		     int *theirs, struct err *e)
 {
-	bool to_job = i == HUSK_PORT_STDIN;
+	bool to_job = i == HUSK_PORT_STDIN || i == HUSK_SEED_FD;
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC))
@@ -296,7 +297,8 @@ static int make_plan(struct plan *p, int ours[], struct err *e)
 	p->envp = p->argv + job->argc + 1;
 	job_argv(job, p->argv);
 	job_envp(job, p->envp);
-	for (int i = 0; i < RUN_NR_STREAMS; i++)
+	p->nr_pipes = job->hold ? RUN_NR_PIPES : RUN_NR_STREAMS;
+	for (unsigned int i = 0; i < p->nr_pipes; i++)
 		if (make_pipe(job, i, &ours[i], &p->theirs[i], e))
 			return -e->code;
 	return 0;
@@ -340,7 +342,7 @@ enum run_result run_start(const struct job *job, int cgroup, struct run *r,
 	}
 	r->pid = (pid_t)pid;
 	r->start_ns = plan.birth->exec_ns;
-	for (int i = 0; i < RUN_NR_STREAMS; i++)
+	for (unsigned int i = 0; i < plan.nr_pipes; i++)
 		close(plan.theirs[i]);
 	return plan.birth->code ? describe(&plan, e) : RUN_STARTED;
 }

@@ -25,6 +25,7 @@
 
 struct watch {
 	uint64_t limit_ns;
+	uint64_t from_ns; /* of the CPU time that counts */
 	uint64_t next_ns; /* when to look: the limit cannot be hit before */
 	unsigned int cpus;
 	bool hit;
@@ -33,13 +34,14 @@ struct watch {
 };
 
 static int watch_start(struct watch *w, int cgroup, uint64_t limit_ns,
-		       struct err *e)
+		       uint64_t from_ns, struct err *e)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	/* The first look is at once: execve itself may have cost much. */
 	*w = (struct watch){
 		.limit_ns = limit_ns,
+		.from_ns = from_ns,
 		.next_ns = limit_ns ? 0 : NEVER,
 		.cpus = cpus > 0 ? (unsigned int)cpus : 1,
 		.memory = cgroup_watch_memory(cgroup, e),
@@ -63,7 +65,7 @@ static void watch_look(struct watch *w, int cgroup)
 
 	if (now < w->next_ns)
 		return;
-	used = cgroup_cpu_ns(cgroup);
+	used = cgroup_cpu_ns(cgroup) - w->from_ns;
 	if (used >= w->limit_ns) {
 		w->hit = true;
 		w->next_ns = NEVER;
@@ -165,8 +167,8 @@ static void judge(const struct run *r, int cgroup, const struct watch *w,
 	cgroup_read_usage(cgroup, &u);
 	*end = (struct husk_end){
 		.wall_ns = r->end_ns - r->start_ns,
-		.cpu_user_ns = u.cpu_user_ns,
-		.cpu_sys_ns = u.cpu_sys_ns,
+		.cpu_user_ns = u.cpu_user_ns - r->cpu_user_ns,
+		.cpu_sys_ns = u.cpu_sys_ns - r->cpu_sys_ns,
 		.mem_peak = u.mem_peak,
 		.pids_peak = u.pids_peak,
 	};
@@ -185,6 +187,83 @@ static void judge(const struct run *r, int cgroup, const struct watch *w,
 		end->kind = HUSK_END_CPU_TIME;
 }
 
+/* The last line that is not empty of what waits in a pipe. */
+static void read_last_words(int fd, struct err *why)
+{
+	char buf[4096];
+	size_t have = 0;
+	char *line;
+	ssize_t n;
+
+	/* Keep the end: it is there that a program says why. */
+	while ((n = read(fd, buf + have, sizeof(buf) - 1 - have)) > 0) {
+		have += (size_t)n;
+		if (have > sizeof(buf) / 2) {
+			memmove(buf, buf + have - sizeof(buf) / 4,
+				sizeof(buf) / 4);
+			have = sizeof(buf) / 4;
+		}
+	}
+	while (have && (buf[have - 1] == '\n' || buf[have - 1] == ' '))
+		have--;
+	buf[have] = '\0';
+	line = strrchr(buf, '\n');
+	line = line ? line + 1 : buf;
+	if (*line)
+		err_set(why, ECHILD, "%.200s", line);
+}
+
+/*
+ * The byte that says so, or -EPIPE: all who could write it have gone. That
+ * may be the death of the job, or a program that closes what it does not know.
+ */
+static int read_ready(int fd, struct err *e)
+{
+	char byte;
+	ssize_t n = read(fd, &byte, 1);
+
+	if (n > 0)
+		return 1;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ?
+			       0 : err_sys(e, "wait for the job");
+	return -EPIPE;
+}
+
+int serve_warm_up(struct run *r, int cgroup, int sigchld,
+		  struct husk_end *end, struct err *why, struct err *e)
+{
+	struct pollfd pfd[] = {
+		{ .fd = r->ours[HUSK_READY_FD], .events = POLLIN },
+		{ .fd = sigchld, .events = POLLIN },
+	};
+	const struct watch none = { 0 };
+	int ready = 0;
+
+	while (!r->over) {
+		if (poll(pfd, 2, -1) < 0 && errno != EINTR)
+			return err_sys(e, "wait for the job");
+		if (pfd[0].revents)
+			ready = read_ready(pfd[0].fd, e);
+		if (ready == 1)
+			return 0;
+		if (ready == -EPIPE) {
+			err_set(why, ECHILD, "it closed HUSK_READY_FD");
+			cgroup_kill(cgroup);
+			pfd[0].fd = -1;
+			ready = 0;
+		} else if (ready) {
+			return ready;
+		}
+		drain_signals(sigchld);
+		run_reap(r);
+	}
+	run_sweep(cgroup);
+	read_last_words(r->ours[HUSK_PORT_STDERR], why);
+	judge(r, cgroup, &none, end);
+	return 0;
+}
+
 int serve(struct run *r, int cgroup, int sigchld, const struct ports *ports,
 	  uint64_t cpu_time_ns, struct husk_end *end, struct err *e)
 {
@@ -194,7 +273,7 @@ int serve(struct run *r, int cgroup, int sigchld, const struct ports *ports,
 	pump_open(&pumps[0], PUMP_TO_JOB, ports->fd[0], r->ours[0]);
 	for (int i = 1; i < NR_STREAMS; i++)
 		pump_open(&pumps[i], PUMP_FROM_JOB, r->ours[i], ports->fd[i]);
-	if (watch_start(&watch, cgroup, cpu_time_ns, e))
+	if (watch_start(&watch, cgroup, cpu_time_ns, r->cpu_ns, e))
 		return -e->code;
 	while (!r->over)
 		if (serve_round(r, cgroup, sigchld, pumps, &watch, e))

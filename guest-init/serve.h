@@ -13,6 +13,14 @@
 #include "run.h"
 
 /*
+ * Wait until a held job has said that it is warm, or is over before that
+ * (r->over), then with nothing of it left, *end filled, and its last words in
+ * *why. Nothing moves through its streams yet.
+ */
+int serve_warm_up(struct run *r, int cgroup, int sigchld,
+		  struct husk_end *end, struct err *why, struct err *e);
+
+/*
  * Serve a started job until it is over, everything it left running is dead,
  * and every byte of its outputs is in its port's queue or its port closed by
  * the host. Fills *end but for the reason. sigchld is a non-blocking

@@ -33,71 +33,12 @@ static const struct command {
 } commands[] = {
 	{"run", CLI_RUN},
 	{"check", CLI_CHECK},
+	{"template create", CLI_TEMPLATE_CREATE},
+	{"template info", CLI_TEMPLATE_INFO},
+	{"template verify", CLI_TEMPLATE_VERIFY},
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static const char help_head[] =
-	"usage: husk run [OPTION...] -- COMMAND [ARGUMENT...]\n"
-	"       husk check [--json] [--kernel=FILE] [--image=FILE]\n"
-	"       husk --help | --version\n"
-	"\n"
-	"run     run one command in a throw-away Linux microVM, with its stdin,"
-	" stdout\n"
-	"        and stderr as husk's own; nothing it does outlives it\n"
-	"check   say whether this host can do that, and what is missing\n";
-
-static const char help_tail[] =
-	"\n"
-	"SIZE is in bytes, or with K, M, G, T: 128M. TIME is in seconds, or "
-	"with"
-	" ms, s,\n"
-	"m, h: 200ms, 1.5s. What stands in [ ] is the default. HUSK_KERNEL and"
-	" HUSK_IMAGE\n"
-	"in the environment stand in for --kernel and --image.\n"
-	"\n"
-	"Exit status: that of the job; 128+N when signal N ended it; 124 time"
-	" limit,\n"
-	"125 husk or the guest failed, 126 cannot execute, 127 not found, 137"
-	" out of\n"
-	"memory, 153 output limit, 130 and 143 husk was interrupted. More in"
-	" husk(1).\n";
-
-#define HELP_COLUMN 28
-
-static void put_option_help(struct text *t, const struct cli_option *o)
-{
-	const char *line = o->help, *end;
-	size_t from = t->wanted, col;
-
-	text_printf(t, "  --%s%s%s", o->name, o->metavar ? "=" : "",
-		    o->metavar ? o->metavar : "");
-	col = t->wanted - from;
-	for (;; line = end + 1, col = 0) {
-		end = strchr(line, '\n');
-		text_printf(t, "%*s%.*s\n", (int)(HELP_COLUMN - col), "",
-			    (int)(end ? end - line : (ptrdiff_t)strlen(line)),
-			    line);
-		if (!end)
-			return;
-	}
-}
-
-size_t cli_help(char *buf, size_t size)
-{
-	struct text t;
-
-	text_init(&t, buf, size);
-	text_printf(&t, "%s", help_head);
-	for (const struct cli_option *o = cli_options; o->help; o++) {
-		if (o->name)
-			put_option_help(&t, o);
-		else
-			text_printf(&t, "\n%s:\n", o->help);
-	}
-	text_printf(&t, "%s", help_tail);
-	return t.wanted;
-}
 
 #define NAME_MAX_LEN 32
 
@@ -268,13 +209,36 @@ static int read_value(const struct cli_option *o, struct cli_value *v,
 	return r ? refuse_value(o, v->text, r, e) : 0;
 }
 
+static int refuse_missing(const struct cli_option *o, struct err *e)
+{
+	return err_set(e, EINVAL, "option '--%s' needs a value (write --%s%c%s)",
+		       o->name, o->name, o->kind == CLI_REST ? ' ' : '=',
+		       o->metavar);
+}
+
+/* A command: moves *arg on to its first word; the rest is its own. */
+static int parse_rest(struct cli *out, const struct cli_option *o,
+		      char ***arg, struct err *e)
+{
+	char *equals = strchr(**arg, '=');
+
+	if (equals)
+		**arg = equals + 1;
+	else if (*++*arg && !strcmp(**arg, "--"))
+		++*arg;
+	if (!**arg)
+		return refuse_missing(o, e);
+	return o->set(out, &(struct cli_value){.text = **arg}, e);
+}
+
 /*
  * One option at **arg, with its value moves *arg on to the last word it used.
  */
 static int parse_option(struct cli *out, char ***arg, struct err *e)
 {
 	unsigned bit = 1u << out->command;
-	const char *word = **arg, *equals = strchr(word, '=');
+	const char *word = strcmp(**arg, "-o") ? **arg : "--output";
+	const char *equals = strchr(word, '=');
 	size_t len = equals ? (size_t)(equals - word) : strlen(word);
 	struct cli_value v = {.text = equals ? equals + 1 : NULL};
 	const struct cli_option *o;
@@ -289,14 +253,13 @@ static int parse_option(struct cli *out, char ***arg, struct err *e)
 	if (o->kind == CLI_FLAG && equals)
 		return err_set(e, EINVAL, "option '--%s' takes no value",
 			       o->name);
+	if (o->kind == CLI_REST)
+		return parse_rest(out, o, arg, e);
 	if (o->kind != CLI_FLAG && !equals) {
 		/* Another option is no value: that one was forgotten. */
 		v.text = (*arg)[1];
 		if (!v.text || !strncmp(v.text, "--", 2))
-			return err_set(e, EINVAL,
-				       "option '--%s' needs a value (write "
-				       "--%s=%s)",
-				       o->name, o->name, o->metavar);
+			return refuse_missing(o, e);
 		++*arg;
 	}
 	if (o->kind != CLI_FLAG) {
@@ -382,7 +345,8 @@ static int check_limits(const struct config *c, struct err *e)
 		return err_set(e, EINVAL,
 			       "--on-output-limit 'kill': no limit "
 			       "is set (add --output-limit=SIZE)");
-	if (c->tmp_size > c->memory)
+	/* Of a copy, the memory is the template's: run_setup.c knows it. */
+	if (!c->template && c->tmp_size > c->memory)
 		return err_set(e, EINVAL,
 			       "--tmp-size is larger than the "
 			       "memory, where these files live (raise "
@@ -396,6 +360,9 @@ static int check_job(const struct config *c, struct err *e)
 	size_t max = HUSK_JOB_MAX - sizeof(struct husk_job) - JOB_RESERVE;
 	size_t sum = strlen(c->workdir) + strlen(c->hostname) + 2;
 
+	/* Without one, the template's own: run_setup.c knows whether it has. */
+	if (!c->argv[0] && c->template)
+		return 0;
 	if (!c->argv[0])
 		return err_set(e, EINVAL,
 			       "no command to run (write 'husk run "
@@ -417,10 +384,53 @@ static int check_job(const struct config *c, struct err *e)
 	return 0;
 }
 
+static int check_create(const struct config *c, struct err *e)
+{
+	int r;
+
+	if (!c->output)
+		return err_set(e, EINVAL,
+			       "no template to write (add -o FILE)");
+	if (!c->warm && *c->argv)
+		return err_set(e, EINVAL,
+			       "'husk template create' runs no command, but "
+			       CLI_GIVEN " was given (write --warm before it "
+			       "to have it wait in the template)",
+			       *c->argv);
+	if (!c->warm && c->job_option)
+		return err_set(e, EINVAL,
+			       "option '--%s' is about a job, and there is none "
+			       "yet (give it to husk run, or add --warm "
+			       "COMMAND)",
+			       c->job_option);
+	if (!c->warm)
+		return 0;
+	r = check_limits(c, e);
+	return r ? r : check_job(c, e);
+}
+
+static int check_file(struct cli *out, struct err *e)
+{
+	char **arg = out->config.argv;
+
+	if (!arg[0] || arg[1])
+		return err_set(e, EINVAL,
+			       "want one template (write 'husk %s FILE')",
+			       command_name(1u << out->command));
+	out->file = arg[0];
+	return 0;
+}
+
 static int check_run(const struct config *c, struct err *e)
 {
 	int r = check_streams(c, e);
 
+	if (!r && c->template && c->fixed)
+		r = err_set(e, EINVAL,
+			    "option '--%s' cannot change in a copy of a "
+			    "template: the guest has booted with it (make "
+			    "another with husk template create --%s)",
+			    c->fixed, c->fixed);
 	if (!r)
 		r = check_limits(c, e);
 	return r ? r : check_job(c, e);
@@ -446,10 +456,21 @@ static int parse_command(struct cli *out, enum cli_command command, char **arg,
 			return r;
 		if (out->command != command)
 			return 0; /* --help, --version */
+		if (c->warm)
+			break; /* its words are all that follow */
 	}
 	c->argv = arg;
-	if (command == CLI_RUN)
+	switch (command) {
+	case CLI_RUN:
 		return check_run(c, e);
+	case CLI_TEMPLATE_CREATE:
+		return check_create(c, e);
+	case CLI_TEMPLATE_INFO:
+	case CLI_TEMPLATE_VERIFY:
+		return check_file(out, e);
+	default:
+		break;
+	}
 	if (*arg)
 		return err_set(e, EINVAL,
 			       "'husk check' runs no command, but " CLI_GIVEN
@@ -494,12 +515,26 @@ static int parse_top_option(struct cli *out, const char *word, struct err *e)
 	return o->set(out, &(struct cli_value){0}, e);
 }
 
+/* What follows `name`, of one or two words, at the front of `argv`. */
+static char **match_command(char **argv, const char *name)
+{
+	size_t len = strcspn(name, " ");
+
+	if (strlen(*argv) != len || memcmp(*argv, name, len))
+		return NULL;
+	argv++;
+	if (!name[len])
+		return argv;
+	return *argv && !strcmp(*argv, name + len + 1) ? argv + 1 : NULL;
+}
+
 int cli_parse(struct cli *out, char **argv, char **envp, struct err *e)
 {
 	const char *word = argv[0] ? argv[1] : NULL;
 
 	out->command = CLI_HELP;
 	out->json = false;
+	out->file = NULL;
 	set_defaults(&out->config);
 	if (!word)
 		return err_set(e, EINVAL,
@@ -507,9 +542,12 @@ int cli_parse(struct cli *out, char **argv, char **envp, struct err *e)
 			       "COMMAND', or see 'husk --help')");
 	if (word[0] == '-')
 		return parse_top_option(out, word, e);
-	for (size_t i = 0; i < NR_COMMANDS; i++)
-		if (!strcmp(word, commands[i].name))
-			return parse_command(out, commands[i].command, argv + 2,
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		char **rest = match_command(argv + 1, commands[i].name);
+
+		if (rest)
+			return parse_command(out, commands[i].command, rest,
 					     envp, e);
+	}
 	return refuse_command(word, e);
 }

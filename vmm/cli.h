@@ -17,6 +17,9 @@
 enum cli_command {
 	CLI_RUN,
 	CLI_CHECK,
+	CLI_TEMPLATE_CREATE,
+	CLI_TEMPLATE_INFO,
+	CLI_TEMPLATE_VERIFY,
 	CLI_HELP,
 	CLI_VERSION,
 };
@@ -24,6 +27,7 @@ enum cli_command {
 struct cli {
 	enum cli_command command;
 	bool json;		/* check --json */
+	const char *file;	/* of template info and verify */
 	struct config config;	/* for RUN and CHECK */
 };
 
@@ -37,6 +41,7 @@ enum cli_kind {
 	CLI_SIZE,	/* bytes with unit, within min..max */
 	CLI_TIME,	/* duration with unit, ns within min..max */
 	CLI_NUMBER,	/* digits, within min..max */
+	CLI_REST,	/* a command: all words that follow */
 };
 
 struct cli_value {

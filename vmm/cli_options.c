@@ -17,7 +17,10 @@
 #define RUN_BIT	  (1u << CLI_RUN)
 #define CHECK_BIT (1u << CLI_CHECK)
 #define BOTH	  (RUN_BIT | CHECK_BIT)
-#define ALONE	  (BOTH | 1u << CLI_HELP) /* without a command, too */
+#define MAKE_BIT  (1u << CLI_TEMPLATE_CREATE)
+#define JOB_BITS  (RUN_BIT | MAKE_BIT) /* the warm command's, too */
+#define MADE	  (1u << CLI_TEMPLATE_INFO | 1u << CLI_TEMPLATE_VERIFY)
+#define ALONE	  (BOTH | MAKE_BIT | MADE | 1u << CLI_HELP) /* by itself, too */
 
 #define HOUR_NS	    (UINT64_C(3600) * 1000000000)
 #define YEAR_NS	    (8760 * HOUR_NS)
@@ -32,6 +35,7 @@ static int set_kernel(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)e;
 	out->config.kernel = v->text;
+	out->config.fixed = "kernel";
 	return 0;
 }
 
@@ -39,6 +43,31 @@ static int set_image(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)e;
 	out->config.image = v->text;
+	out->config.image_given = true;
+	return 0;
+}
+
+static int set_template(struct cli *out, const struct cli_value *v,
+			struct err *e)
+{
+	(void)e;
+	out->config.template = v->text;
+	return 0;
+}
+
+static int set_output(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.output = v->text;
+	return 0;
+}
+
+/* The words themselves are the parser's: it knows where they are. */
+static int set_warm(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)v;
+	(void)e;
+	out->config.warm = true;
 	return 0;
 }
 
@@ -48,6 +77,7 @@ static int set_memory(struct cli *out, const struct cli_value *v, struct err *e)
 
 	(void)e;
 	out->config.memory = (v->number + huge - 1) / huge * huge;
+	out->config.fixed = "memory";
 	return 0;
 }
 
@@ -55,6 +85,7 @@ static int set_cpus(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)e;
 	out->config.cpus = (unsigned)v->number;
+	out->config.fixed = "cpus";
 	return 0;
 }
 
@@ -93,6 +124,7 @@ static int set_pids(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)e;
 	out->config.pids_max = (uint32_t)v->number;
+	out->config.job_option = "pids";
 	return 0;
 }
 
@@ -101,6 +133,8 @@ static int set_tmp_size(struct cli *out, const struct cli_value *v,
 {
 	(void)e;
 	out->config.tmp_size = v->number;
+	out->config.warm_fixed = "tmp-size";
+	out->config.job_option = "tmp-size";
 	return 0;
 }
 
@@ -203,6 +237,8 @@ static int set_env(struct cli *out, const struct cli_value *v, struct err *e)
 	c->env[i] = v->text;
 	if (i == c->nr_env)
 		c->nr_env++;
+	c->warm_fixed = "env";
+	c->job_option = "env";
 	return 0;
 }
 
@@ -219,6 +255,8 @@ static int set_workdir(struct cli *out, const struct cli_value *v,
 			       "--workdir: path longer than %d bytes",
 			       WORKDIR_MAX - 1);
 	out->config.workdir = v->text;
+	out->config.warm_fixed = "workdir";
+	out->config.job_option = "workdir";
 	return 0;
 }
 
@@ -241,6 +279,8 @@ static int set_user(struct cli *out, const struct cli_value *v, struct err *e)
 		goto bad;
 	out->config.uid = (uint32_t)uid;
 	out->config.gid = (uint32_t)gid;
+	out->config.warm_fixed = "user";
+	out->config.job_option = "user";
 	return 0;
 bad:
 	return err_set(e, EINVAL,
@@ -293,40 +333,50 @@ static int set_version(struct cli *out, const struct cli_value *v,
 
 const struct cli_option cli_options[] = {
 	{.help = "Machine"},
-	{"kernel", "FILE", "guest kernel, a vmlinux, may be gzip'ed", BOTH,
-	 CLI_TEXT, 0, 0, set_kernel},
-	{"image", "FILE", "root file system, ext4; is only read", BOTH,
-	 CLI_TEXT, 0, 0, set_image},
-	{"memory", "SIZE", "memory of the microVM [256M]", RUN_BIT, CLI_SIZE,
-	 CONFIG_MEMORY_MIN, CONFIG_MEMORY_MAX, set_memory},
-	{"cpus", "N", "virtual CPUs, 1 to 8 [1]", RUN_BIT, CLI_NUMBER, 1,
-	 CONFIG_CPUS_MAX, set_cpus},
+	{"template", "FILE", "run in a copy of this machine, do not boot",
+	 RUN_BIT, CLI_TEXT, 0, 0, set_template},
+	{"output", "FILE",
+	 "the template to make, or a folder for it; also\n"
+	 "written -o FILE",
+	 MAKE_BIT, CLI_TEXT, 0, 0, set_output},
+	{"warm", "CMD [ARG...]",
+	 "start this in the template; when it says that\n"
+	 "it is ready, it waits to be the job of copies",
+	 MAKE_BIT, CLI_REST, 0, 0, set_warm},
+	{"kernel", "FILE", "guest kernel, a vmlinux, may be gzip'ed",
+	 BOTH | MAKE_BIT, CLI_TEXT, 0, 0, set_kernel},
+	{"image", "FILE", "root file system, ext4; is only read",
+	 BOTH | MAKE_BIT, CLI_TEXT, 0, 0, set_image},
+	{"memory", "SIZE", "memory of the microVM [256M]", RUN_BIT | MAKE_BIT,
+	 CLI_SIZE, CONFIG_MEMORY_MIN, CONFIG_MEMORY_MAX, set_memory},
+	{"cpus", "N", "virtual CPUs, 1 to 8 [1]", RUN_BIT | MAKE_BIT,
+	 CLI_NUMBER, 1, CONFIG_CPUS_MAX, set_cpus},
 
 	{.help = "Job"},
-	{"env", "NAME=VALUE", "set a variable; may be given again", RUN_BIT,
+	{"env", "NAME=VALUE", "set a variable; may be given again", JOB_BITS,
 	 CLI_TEXT, 0, 0, set_env},
-	{"workdir", "DIR", "working directory in the guest [/work]", RUN_BIT,
+	{"workdir", "DIR", "working directory in the guest [/work]", JOB_BITS,
 	 CLI_TEXT, 0, 0, set_workdir},
 	{"user", "UID[:GID]", "who the job is in the guest [65534:65534]",
-	 RUN_BIT, CLI_TEXT, 0, 0, set_user},
+	 JOB_BITS, CLI_TEXT, 0, 0, set_user},
 	{"hostname", "NAME", "name of the guest [husk]", RUN_BIT, CLI_TEXT, 0,
 	 0, set_hostname},
 
 	{.help = "Limits (0 means none for times)"},
 	{"timeout", "TIME", "wall clock time, from the start of husk [none]",
-	 RUN_BIT, CLI_TIME, 0, YEAR_NS, set_timeout},
+	 JOB_BITS, CLI_TIME, 0, YEAR_NS, set_timeout},
 	{"timeout-from", "WHEN",
 	 "start, or stdin: --timeout counts from the\n"
 	 "first byte on stdin [start]",
 	 RUN_BIT, CLI_TEXT, 0, 0, set_timeout_from},
 	{"cpu-time", "TIME", "CPU time of the job's processes [none]", RUN_BIT,
 	 CLI_TIME, 0, YEAR_NS, set_cpu_time},
-	{"pids", "N", "processes and threads of the job [512]", RUN_BIT,
+	{"pids", "N", "processes and threads of the job [512]", JOB_BITS,
 	 CLI_NUMBER, 1, PIDS_MAX, set_pids},
 	{"tmp-size", "SIZE",
 	 "what the job may write to files, in memory\n"
 	 "[half of --memory]",
-	 RUN_BIT, CLI_SIZE, 4096, CONFIG_MEMORY_MAX, set_tmp_size},
+	 JOB_BITS, CLI_SIZE, 4096, CONFIG_MEMORY_MAX, set_tmp_size},
 	{"output-limit", "SIZE", "bytes on each output stream [none]", RUN_BIT,
 	 CLI_SIZE, 0, 1ull << 60, set_output_limit},
 	{"on-output-limit", "WHAT",
@@ -343,7 +393,8 @@ const struct cli_option cli_options[] = {
 	 CLI_TEXT, 0, 0, set_status},
 	{"status-fd", "N", "the same to an open descriptor", RUN_BIT,
 	 CLI_NUMBER, FD_MIN, FD_MAX, set_status_fd},
-	{"console", "FILE", "write the log of the guest kernel", RUN_BIT,
+	{"console", "FILE", "write the log of the guest kernel",
+	 RUN_BIT | MAKE_BIT,
 	 CLI_TEXT, 0, 0, set_console},
 	{"timeline", NULL, "show the phases of the run on stderr", RUN_BIT,
 	 CLI_FLAG, 0, 0, set_timeline},

@@ -32,6 +32,13 @@ enum output_action {
 struct config {
 	const char *image;	 /* ext4 file or block device */
 	const char *kernel;	 /* vmlinux, may be gzip'ed */
+	const char *template;	 /* run: a copy of this; NULL: boot */
+	const char *output;	 /* template create: where to */
+	const char *fixed;	 /* option given that no copy can change */
+	const char *warm_fixed;	 /* one that a warm process has for good */
+	const char *job_option;	 /* one that is about a job */
+	bool warm;		 /* template create: argv warms up in it */
+	bool image_given;	 /* --image, not the environment's */
 	uint64_t memory;	 /* multiple of 2 MiB */
 	unsigned cpus;
 	uint64_t timeout_ns;
@@ -52,7 +59,8 @@ struct config {
 	uint32_t uid, gid;
 	unsigned nr_env;
 	const char *env[CONFIG_ENV_MAX]; /* NAME=VALUE */
-	char **argv;		 /* the job, NULL-terminated */
+	char **argv;		 /* the job, NULL-terminated; empty: the warm
+				  * process of the template */
 };
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "check.h"
 #include "cli.h"
+#include "create.h"
 #include "lib/cleanup.h"
 #include "lib/text.h"
 #include "outcome.h"
@@ -133,6 +134,40 @@ static int refuse_closed_streams(struct err *e)
 	return 0;
 }
 
+static void find_files(struct config *c, char **kernel, char **image)
+{
+	struct err e;
+
+	/* What is not found stays NULL: who needs it says so. */
+	if (!c->kernel)
+		c->kernel = *kernel = paths_find("vmlinux", "kernel", &e);
+	if (!c->image)
+		c->image = *image = paths_find("base.ext4", "image", &e);
+}
+
+static int create(struct config *c)
+{
+	auto_free char *kernel = NULL, *image = NULL;
+	struct err e;
+
+	if (refuse_closed_streams(&e))
+		return fail(&e);
+	find_files(c, &kernel, &image);
+	if (create_template(c, isatty(STDERR_FILENO) ? stderr : NULL, &e) < 0)
+		return fail(&e);
+	return 0;
+}
+
+static int look(int (*with)(const char *, FILE *, struct err *),
+		const char *path)
+{
+	struct err e;
+
+	if (with(path, stdout, &e) < 0)
+		return fail(&e);
+	return finish_stdout(0);
+}
+
 static int run(struct config *c, uint64_t t0_ns)
 {
 	auto_free char *kernel = NULL, *image = NULL;
@@ -141,11 +176,7 @@ static int run(struct config *c, uint64_t t0_ns)
 
 	if (refuse_closed_streams(&e))
 		return fail(&e);
-	/* What is not found stays NULL: run_job says so, in the status too. */
-	if (!c->kernel)
-		c->kernel = kernel = paths_find("vmlinux", "kernel", &e);
-	if (!c->image)
-		c->image = image = paths_find("base.ext4", "image", &e);
+	find_files(c, &kernel, &image);
 	if (run_job(c, t0_ns, &o, &e) < 0)
 		return fail(&e);
 	if (outcome_line(&o))
@@ -171,6 +202,12 @@ int main(int argc, char **argv, char **envp)
 		return print_version();
 	case CLI_CHECK:
 		return check(&cli);
+	case CLI_TEMPLATE_CREATE:
+		return create(&cli.config);
+	case CLI_TEMPLATE_INFO:
+		return look(create_info, cli.file);
+	case CLI_TEMPLATE_VERIFY:
+		return look(create_verify, cli.file);
 	case CLI_RUN:
 		break;
 	}

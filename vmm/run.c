@@ -23,6 +23,9 @@ static void take_counts(struct run *run)
 
 	vm_count_exits(&run->vm, o->exits);
 	o->clock[CLOCK_T1_RUN] = run->vm.vcpu[0].first_run_ns;
+	/* In a copy, init runs from the first moment. */
+	if (run->config->template)
+		o->clock[CLOCK_T2_INIT] = o->clock[CLOCK_T1_RUN];
 	for (i = 0; i < STREAM_NR; i++)
 		o->stream[i] =
 			(struct stream_outcome){ run->stream[i].bytes,
@@ -122,6 +125,12 @@ static int write_status(struct run *run, struct err *e)
 	if (run->status_fd < 0)
 		return 0;
 	memcpy(id.kernel_salt, run->vm.entry.salt, sizeof(id.kernel_salt));
+	if (c->template) {
+		id.kernel_size = run->template.id.kernel_size;
+		id.kernel_mtime = run->template.id.kernel_mtime;
+		memcpy(id.kernel_salt, run->template.id.kernel_salt,
+		       sizeof(id.kernel_salt));
+	}
 	if (run->disk.fd >= 0)
 		format_uuid(id.image_uuid, run->disk.uuid);
 	len = status_format(buf, sizeof(buf), c, &id, run->o);
@@ -142,6 +151,7 @@ static void give_up(struct run *run, const struct err *e)
 
 static int serve(struct run *run, uint64_t t0_ns, struct err *e)
 {
+	uint64_t counter, khz;
 	int r;
 
 	if (run->config->result_file)
@@ -149,13 +159,19 @@ static int serve(struct run *run, uint64_t t0_ns, struct err *e)
 	run_truncate(run->console_fd);
 	if (run->config->timeout_from == TIMEOUT_FROM_START)
 		run_arm_deadline(run, t0_ns);
+	if (run->config->template) {
+		/* What comes first was said in the template: hand over. */
+		vm_read_counter(&run->vm, &counter, &khz);
+		control_resume(&run->control, counter, khz);
+		console_pump(&run->vm.console, HUSK_PORT_CONTROL);
+	}
 	r = vm_start(&run->vm, e);
 	if (!r)
 		r = loop_run(&run->loop, e);
 	return r;
 }
 
-static void release(struct run *run)
+void run_release(struct run *run)
 {
 	unsigned i;
 
@@ -163,6 +179,7 @@ static void release(struct run *run)
 	control_fini(&run->control);
 	disk_close(&run->disk);
 	loop_fini(&run->loop);
+	template_close(&run->template);
 	for (i = 0; i < STREAM_NR; i++)
 		if (!run->stream[i].keep_open)
 			stream_close(&run->stream[i]);
@@ -170,12 +187,13 @@ static void release(struct run *run)
 	cleanup_fd(&run->signal_fd);
 }
 
-int run_job(const struct config *c, uint64_t t0_ns, struct outcome *o,
-	    struct err *e)
+void run_init(struct run *run, const struct config *c, struct outcome *o,
+	      uint64_t t0_ns)
 {
-	struct run run = {
-		.config = c,
+	*run = (struct run){
+		.own = *c,
 		.o = o,
+		.template = { .fd = -1 },
 		.vm = { .kvm = { .fd = -1, .vm_fd = -1 } },
 		.loop = { .wake_fd = -1 },
 		.disk = { .fd = -1 },
@@ -185,11 +203,19 @@ int run_job(const struct config *c, uint64_t t0_ns, struct outcome *o,
 		.signal_fd = -1,
 		.vcpu_lock = PTHREAD_MUTEX_INITIALIZER,
 	};
-	int r;
-
+	run->config = &run->own;
 	memset(o, 0, sizeof(*o));
 	o->clock[CLOCK_T0_START] = t0_ns;
 	run_close_inherited(c);
+}
+
+int run_job(const struct config *c, uint64_t t0_ns, struct outcome *o,
+	    struct err *e)
+{
+	struct run run;
+	int r;
+
+	run_init(&run, c, o, t0_ns);
 	r = run_set_up(&run, e);
 	if (!r)
 		r = serve(&run, t0_ns, e);
@@ -202,7 +228,7 @@ int run_job(const struct config *c, uint64_t t0_ns, struct outcome *o,
 	}
 	/* Process exit releases everything; only T5 wants to see it happen. */
 	if (c->timeline || r) {
-		release(&run);
+		run_release(&run);
 		o->clock[CLOCK_T5_REAPED] = loop_now();
 	}
 	return r;

@@ -259,6 +259,10 @@ void run_step(void *opaque)
 
 	if (run->loop.stop)
 		return;
+	if (run->creating && state == CONTROL_RESTING) {
+		run->loop.stop = true;
+		return;
+	}
 	if (atomic_load(&run->stdin_seen) &&
 	    run->config->timeout_from == TIMEOUT_FROM_STDIN)
 		run_arm_deadline(run, loop_now());

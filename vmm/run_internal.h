@@ -18,7 +18,10 @@
 #include <stdatomic.h>
 
 struct run {
-	const struct config *config;
+	const struct config *config;	/* &own */
+	struct config own;		/* with what a template says */
+	bool creating;			/* a template, not a run */
+	struct template template;
 	struct outcome *o;
 	struct vm vm;
 	struct loop loop;
@@ -47,6 +50,11 @@ struct run {
 
 /* run_setup.c: fill *run; what failed half-way run_job releases. */
 int run_set_up(struct run *run, struct err *e);
+
+/* Everything a run holds, empty; `c` is copied. */
+void run_init(struct run *run, const struct config *c, struct outcome *o,
+	      uint64_t t0_ns);
+void run_release(struct run *run);
 
 /* Close every descriptor that the configuration does not name. */
 void run_close_inherited(const struct config *c);

@@ -173,23 +173,66 @@ static int init_loop(struct run *run, struct err *e)
 	return 0;
 }
 
-static int init_control(struct run *run, struct err *e)
+static int get_random(void *buf, size_t len, struct err *e)
+{
+	return getrandom(buf, len, 0) == (ssize_t)len ?
+		       0 : err_sys(e, "get random bytes for the job");
+}
+
+/* A copy of a machine whose job has warmed up already. */
+static int init_go(struct run *run, struct err *e)
 {
 	const struct config *c = run->config;
+	struct husk_go go = {
+		.pids_max = c->pids_max,
+		.cpu_time_ns = c->cpu_time_ns,
+	};
+
+	if (get_random(go.seed, sizeof(go.seed), e) ||
+	    get_random(go.job_seed, sizeof(go.job_seed), e))
+		return -e->code;
+	return control_init_go(&run->control, &go, c->hostname,
+			       run_on_control, run, e);
+}
+
+#define NAME_OF(fd) #fd
+#define VARIABLE(name, fd) name "=" NAME_OF(fd)
+
+static int init_job(struct run *run, struct err *e)
+{
+	const struct config *c = run->config;
+	const char *env[CONFIG_ENV_MAX + 2];
 	struct husk_job job = {
 		.uid = c->uid,
 		.gid = c->gid,
 		.pids_max = c->pids_max,
 		.tmp_size = c->tmp_size ? c->tmp_size : c->memory / 2,
+		.flags = c->warm ? HUSK_JOB_HOLD : 0,
 		.cpu_time_ns = c->cpu_time_ns,
 	};
-	struct control_job strings = { c->hostname, c->workdir, c->argv, c->env,
+	struct control_job strings = { c->hostname, c->workdir, c->argv, env,
 				       c->nr_env };
 
-	if (getrandom(job.seed, sizeof(job.seed), 0) != sizeof(job.seed))
-		return err_sys(e, "get random bytes for the job");
+	memcpy(env, c->env, c->nr_env * sizeof(env[0]));
+	if (c->warm) {
+		env[strings.nr_env++] = VARIABLE("HUSK_READY_FD",
+						 HUSK_READY_FD);
+		env[strings.nr_env++] = VARIABLE("HUSK_SEED_FD", HUSK_SEED_FD);
+	}
+	if (get_random(job.seed, sizeof(job.seed), e))
+		return -e->code;
 	return control_init(&run->control, &job, &strings, run_on_control, run,
 			    e);
+}
+
+static int init_control(struct run *run, struct err *e)
+{
+	if (run->creating && !run->config->warm)
+		return control_init_rest(&run->control, run_on_control, run,
+					 e);
+	if (run->template.id.warm)
+		return init_go(run, e);
+	return init_job(run, e);
 }
 
 static int check_memory(const struct config *c, struct err *e)
@@ -243,6 +286,8 @@ static int init_vm(struct run *run, struct err *e)
 	};
 	unsigned i;
 
+	if (c->template)
+		args.template = &run->template;
 	for (i = 0; i < HUSK_NR_PORTS; i++) {
 		struct console_port_config *p = &args.port[i];
 
@@ -254,6 +299,8 @@ static int init_vm(struct run *run, struct err *e)
 			p->rx_size = QUEUE_DATA;
 			p->tx_size = QUEUE_IDLE;
 		}
+		if (run->creating)
+			p->ops = &stream_held_ops;
 		if (i == HUSK_PORT_CONTROL) {
 			p->ops = &control_ops;
 			p->be = &run->control;
@@ -263,13 +310,80 @@ static int init_vm(struct run *run, struct err *e)
 	return vm_init(&run->vm, &args, e);
 }
 
+/* A template has a job of its own, or it has none. */
+static int check_command(const struct config *c,
+			 const struct template_identity *id, struct err *e)
+{
+	if (!id->warm && !*c->argv)
+		return err_set(e, EINVAL,
+			       "use template '%s': it has no warm command (give "
+			       "a command after '--')",
+			       c->template);
+	if (!id->warm)
+		return 0;
+	if (*c->argv)
+		return err_set(e, EINVAL,
+			       "use template '%s': its warm command is the job, "
+			       "but '%.100s' was given (leave it out, or make a "
+			       "template without --warm)",
+			       c->template, *c->argv);
+	if (c->warm_fixed)
+		return err_set(e, EINVAL,
+			       "use template '%s': its warm command runs "
+			       "already, '--%s' comes too late for it (give it "
+			       "to husk template create)",
+			       c->template, c->warm_fixed);
+	return 0;
+}
+
+/* Machine and files are the template's, but for an image given by hand. */
+static int adopt_template(struct run *run, struct err *e)
+{
+	const struct template_identity *id = &run->template.id;
+	int r = template_open(&run->template, run->config->template, e);
+
+	if (!r)
+		r = check_command(run->config, id, e);
+	if (r)
+		return r;
+	run->own.memory = id->memory;
+	run->own.cpus = id->cpus;
+	run->own.kernel = id->kernel;
+	if (!run->own.image_given)
+		run->own.image = id->image;
+	if (run->own.tmp_size > id->memory)
+		return err_set(e, EINVAL,
+			       "--tmp-size is larger than the memory of "
+			       "template '%s', where these files live",
+			       run->own.template);
+	return 0;
+}
+
+/* What the guest has in its page cache must be what the disk holds. */
+static int check_image(const struct run *run, struct err *e)
+{
+	const struct template_identity *id = &run->template.id;
+
+	if (run->disk.size == id->image_size &&
+	    run->disk.super_crc == id->image_crc &&
+	    !memcmp(run->disk.uuid, id->image_uuid, sizeof(id->image_uuid)))
+		return 0;
+	return err_set(e, EINVAL,
+		       "use template '%s': made from another image than '%s' "
+		       "(make the template again, or give the image it was "
+		       "made from)",
+		       run->config->template, run->config->image);
+}
+
 int run_set_up(struct run *run, struct err *e)
 {
 	const struct config *c = run->config;
 	int r;
 
 	r = open_status(run, e);
-	if (!r)
+	if (!r && c->template)
+		r = adopt_template(run, e);
+	if (!r && !run->creating)
 		r = open_streams(run, e);
 	if (!r && c->console_file) {
 		run->console_fd = open_output("console", c->console_file, e);
@@ -283,6 +397,8 @@ int run_set_up(struct run *run, struct err *e)
 		r = check_memory(c, e);
 	if (!r)
 		r = disk_open(&run->disk, c->image, e);
+	if (!r && c->template)
+		r = check_image(run, e);
 	if (!r)
 		r = init_control(run, e);
 	if (!r)

@@ -183,6 +183,8 @@ int vcpu_start(struct vcpu *v, struct err *e)
 	pthread_attr_t attr;
 	int r;
 
+	atomic_store(&v->stop, false);
+	v->run->immediate_exit = 0;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 128 << 10);
 	r = pthread_create(&v->thread, &attr, vcpu_thread, v);
@@ -191,6 +193,22 @@ int vcpu_start(struct vcpu *v, struct err *e)
 		return err_set(e, r, "start vCPU %u: %s", v->index,
 			       strerror(r));
 	v->has_thread = true;
+	return 0;
+}
+
+bool vcpu_is_halted(const struct vcpu *v)
+{
+	struct kvm_mp_state mp;
+
+	return !ioctl(v->fd, KVM_GET_MP_STATE, &mp) &&
+	       mp.mp_state != KVM_MP_STATE_RUNNABLE;
+}
+
+int vcpu_settle(struct vcpu *v, struct err *e)
+{
+	v->run->immediate_exit = 1;
+	if (!ioctl(v->fd, KVM_RUN, 0) || (errno != EINTR && errno != EAGAIN))
+		return err_sys(e, "settle vCPU %u", v->index);
 	return 0;
 }
 

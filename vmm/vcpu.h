@@ -57,6 +57,15 @@ void vcpu_fini(struct vcpu *v);
 int vcpu_start(struct vcpu *v, struct err *e);
 void vcpu_prepare_signals(void);
 
+/* Does a stopped vCPU wait for an interrupt? */
+bool vcpu_is_halted(const struct vcpu *v);
+
+/*
+ * Complete the instruction of a stopped vCPU's last exit, whose second half
+ * KVM does at the next KVM_RUN: its state is whole after.
+ */
+int vcpu_settle(struct vcpu *v, struct err *e);
+
 /* Ask the thread to leave; any thread but its own may wait with vcpu_join. */
 void vcpu_kick(struct vcpu *v);
 void vcpu_join(struct vcpu *v);

@@ -161,6 +161,20 @@ static int wire_buses(struct vm *vm, struct err *e)
 	return r;
 }
 
+/* First registers of vCPU `i`: the boot's, or those of the template. */
+static int init_registers(struct vm *vm, const struct vm_args *args,
+			  unsigned i, struct err *e)
+{
+	const struct template *t = args->template;
+	int fd = vm->vcpu[i].fd;
+
+	if (!t)
+		return arch_vcpu_init(vm->kvm.fd, fd, i, args->cpus,
+				      &vm->entry, e);
+	return arch_vcpu_restore(vm->kvm.fd, vm->kvm.vm_fd, fd, i,
+				 t->vcpu[i].data, t->vcpu[i].len, e);
+}
+
 static int init_vcpus(struct vm *vm, const struct vm_args *args, struct err *e)
 {
 	unsigned i;
@@ -172,8 +186,7 @@ static int init_vcpus(struct vm *vm, const struct vm_args *args, struct err *e)
 		vm->nr_vcpus = i + 1;
 		r = vcpu_init(v, &vm->kvm, i, e);
 		if (!r)
-			r = arch_vcpu_init(vm->kvm.fd, v->fd, i, args->cpus,
-					   &vm->entry, e);
+			r = init_registers(vm, args, i, e);
 		if (r)
 			return r;
 		v->mmio = &vm->mmio;
@@ -182,6 +195,41 @@ static int init_vcpus(struct vm *vm, const struct vm_args *args, struct err *e)
 		v->opaque = args->opaque;
 	}
 	return 0;
+}
+
+static int load_devices(struct vm *vm, const struct template *t,
+			struct err *e)
+{
+	struct unpack console, disk, ioapic;
+
+	unpack_init(&console, t->console.data, t->console.len);
+	unpack_init(&disk, t->disk.data, t->disk.len);
+	unpack_init(&ioapic, t->ioapic.data, t->ioapic.len);
+	if (console_load(&vm->console, &console) ||
+	    vdev_load(&vm->blk.vdev, &disk) ||
+	    ioapic_load(&vm->ioapic, &ioapic) || !unpack_is_done(&console) ||
+	    !unpack_is_done(&disk) || !unpack_is_done(&ioapic))
+		return err_set(e, EINVAL,
+			       "use the template: the state of its devices is "
+			       "damaged (make it again)");
+	return 0;
+}
+
+/* Guest memory: what a boot starts from, or what the template holds. */
+static int fill_memory(struct vm *vm, const struct vm_args *args,
+		       struct err *e)
+{
+	int r;
+
+	if (!args->template)
+		return load(vm, args, e);
+	r = arch_vcpu_check(vm->kvm.fd, args->template->vcpu[0].data,
+			    args->template->vcpu[0].len, e);
+	if (r)
+		return r;
+	vm->restored = true;
+	choose_pages(&vm->mem);
+	return template_map(args->template, &vm->mem, e);
 }
 
 int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)
@@ -196,14 +244,22 @@ int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)
 		r = gmem_init(&vm->mem, args->memory, arch_hole_start,
 			      arch_hole_end, e);
 	if (!r)
-		r = load(vm, args, e);
+		r = fill_memory(vm, args, e);
 	if (!r)
 		r = kvm_create_vm(&vm->kvm, &vm->mem, NR_DEVICES, e);
 	if (r)
 		return r;
 	init_devices(vm, args);
 	r = wire_buses(vm, e);
-	return r ? r : init_vcpus(vm, args, e);
+	if (!r && args->template)
+		r = load_devices(vm, args->template, e);
+	if (!r)
+		r = init_vcpus(vm, args, e);
+	if (!r && args->template)
+		r = arch_clock_restore(vm->kvm.vm_fd,
+				       args->template->clock.data,
+				       args->template->clock.len, e);
+	return r;
 }
 
 int vm_start(struct vm *vm, struct err *e)
@@ -212,6 +268,8 @@ int vm_start(struct vm *vm, struct err *e)
 	int r = 0;
 
 	vcpu_prepare_signals();
+	for (i = 0; !r && vm->restored && i < vm->nr_vcpus; i++)
+		r = arch_vcpu_resume(vm->vcpu[i].fd, e);
 	for (i = 0; !r && i < vm->nr_vcpus; i++)
 		r = vcpu_start(&vm->vcpu[i], e);
 	return r;
@@ -244,6 +302,70 @@ void vm_fini(struct vm *vm)
 	vm->has_devices = false;
 	kvm_fini(&vm->kvm);
 	gmem_fini(&vm->mem);
+}
+
+bool vm_is_idle(const struct vm *vm)
+{
+	unsigned i;
+
+	for (i = 0; i < vm->nr_vcpus; i++)
+		if (!vcpu_is_halted(&vm->vcpu[i]))
+			return false;
+	return true;
+}
+
+/* Finish what was packed: its bytes, or none when they did not fit. */
+static struct template_bytes packed(const struct pack *p, struct err *e)
+{
+	if (p->failed)
+		err_set(e, E2BIG, "save the machine: too much state");
+	return (struct template_bytes){ p->buf, p->failed ? 0 : p->len };
+}
+
+static int save_devices(const struct vm *vm, struct vm_state *buf,
+			struct template_source *s, struct err *e)
+{
+	struct pack p;
+
+	e->code = 0;
+	pack_init(&p, buf->console, sizeof(buf->console));
+	console_save(&vm->console, &p);
+	s->console = packed(&p, e);
+	pack_init(&p, buf->disk, sizeof(buf->disk));
+	vdev_save(&vm->blk.vdev, &p);
+	s->disk = packed(&p, e);
+	pack_init(&p, buf->ioapic, sizeof(buf->ioapic));
+	ioapic_save(&vm->ioapic, &p);
+	s->ioapic = packed(&p, e);
+	return -e->code;
+}
+
+int vm_save(struct vm *vm, struct vm_state *buf, struct template_source *s,
+	    struct err *e)
+{
+	unsigned i;
+	int r = save_devices(vm, buf, s, e);
+
+	s->mem = &vm->mem;
+	for (i = 0; !r && i < vm->nr_vcpus; i++) {
+		s->vcpu[i].data = buf->vcpu[i];
+		r = vcpu_settle(&vm->vcpu[i], e);
+		if (!r)
+			r = arch_vcpu_save(vm->kvm.fd, vm->kvm.vm_fd,
+					   vm->vcpu[i].fd, buf->vcpu[i],
+					   &s->vcpu[i].len, e);
+	}
+	s->clock.data = buf->clock;
+	if (!r)
+		r = arch_clock_save(vm->kvm.vm_fd, buf->clock, &s->clock.len,
+				    e);
+	return r;
+}
+
+void vm_read_counter(const struct vm *vm, uint64_t *counter, uint64_t *khz)
+{
+	if (arch_vcpu_counter(vm->vcpu[0].fd, counter, khz))
+		*counter = *khz = 0;
 }
 
 void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR])

@@ -20,6 +20,7 @@
 #include "devices/virtio/console.h"
 #include "husk/proto.h"
 #include "kvm.h"
+#include "template.h"
 #include "vcpu.h"
 
 /* What it is made of; all borrowed and outliving the machine. */
@@ -28,6 +29,7 @@ struct vm_args {
 	unsigned cpus;
 	const char *kernel;		/* path of a vmlinux */
 	struct disk *disk;		/* open */
+	const struct template *template; /* NULL: boot the kernel */
 	bool verbose_console;		/* the whole kernel log, not its end */
 	struct console_port_config port[HUSK_NR_PORTS];
 	/* Any thread: a port may have work. */
@@ -53,6 +55,7 @@ struct vm {
 	struct arch_entry entry;
 	uint64_t kernel_size;		/* bytes of the kernel file */
 	int64_t kernel_mtime;
+	bool restored;			/* from a template */
 	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
 	void *opaque;
 };
@@ -63,6 +66,31 @@ int vm_start(struct vm *vm, struct err *e);
 /* Take every vCPU out of the guest and wait for its thread. */
 void vm_stop(struct vm *vm);
 void vm_fini(struct vm *vm);
+
+/* The bytes of a machine's state, beside its memory. */
+struct vm_state {
+	uint8_t console[TEMPLATE_DEVICE_MAX];
+	uint8_t disk[TEMPLATE_DEVICE_MAX];
+	uint8_t ioapic[TEMPLATE_DEVICE_MAX];
+	uint8_t clock[ARCH_CLOCK_STATE_MAX];
+	uint8_t vcpu[ARCH_MAX_CPUS][ARCH_VCPU_STATE_MAX];
+};
+
+/* Do all vCPUs of a stopped machine wait for an interrupt? */
+bool vm_is_idle(const struct vm *vm);
+
+/*
+ * Collect the state of a stopped machine into *buf and point *s at it. The
+ * machine may be started again after.
+ */
+int vm_save(struct vm *vm, struct vm_state *buf, struct template_source *s,
+	    struct err *e);
+
+/*
+ * The cycle counter of a machine that does not run, as the guest would read
+ * it now, and its rate; both 0 when that is not known.
+ */
+void vm_read_counter(const struct vm *vm, uint64_t *counter, uint64_t *khz);
 
 /* Sum of the vCPUs' exits by kind; exact once they have stopped. */
 void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR]);

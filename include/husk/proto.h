@@ -22,6 +22,27 @@
  * The host opens its end of the streams before that of control: a stream that
  * is closed once the job is known has lost its reader.
  *
+ * A template is a machine stopped at a quiet point, of which copies then go
+ * on. There are two such points, each announced by RESTING: before a JOB,
+ *
+ *	guest -> host	READY
+ *	host  -> guest	REST
+ *	guest -> host	RESTING			nothing is left but to wait
+ *	(the copy)
+ *	host  -> guest	JOB			and on as above
+ *
+ * and with a job that has warmed up and waits for its input:
+ *
+ *	guest -> host	READY
+ *	host  -> guest	JOB with HUSK_JOB_HOLD
+ *	guest -> host	STARTED
+ *	guest -> host	RESTING			it wrote to HUSK_READY_FD
+ *	(the copy)
+ *	host  -> guest	GO			its streams flow from now on
+ *	guest -> host	END
+ *
+ * A held job that ends before it is ready gives END in place of RESTING.
+ *
  * A frame of another version, of an unknown type, longer than the limit, or
  * whose fields contradict each other ends the conversation: the guest powers
  * off, the host calls it a guest crash. Host and init come out of one binary,
@@ -37,7 +58,7 @@
 #include <stdint.h>
 
 #define HUSK_MAGIC	0x4b535548u /* "HUSK" */
-#define HUSK_VERSION	1
+#define HUSK_VERSION	2
 
 /* Console ports by number; the driver learns the names from the device. */
 enum husk_port {
@@ -56,6 +77,9 @@ enum husk_frame_type {
 	HUSK_JOB,
 	HUSK_STARTED,
 	HUSK_END,
+	HUSK_REST,
+	HUSK_RESTING,
+	HUSK_GO,
 };
 
 struct husk_frame {
@@ -90,12 +114,37 @@ struct husk_job {
 	uint32_t envc;
 	uint32_t strings_len;
 	uint32_t pids_max;     /* processes and threads of the job, > 0 */
+	uint32_t flags;	       /* HUSK_JOB_HOLD or 0 */
+	uint32_t reserved;     /* 0 */
 	uint64_t tmp_size;     /* bytes of the tmpfs that the job may fill */
 	uint64_t cpu_time_ns;  /* user + system of all its processes; 0: none */
 	uint64_t realtime_ns;  /* CLOCK_REALTIME to set */
+	uint64_t counter;      /* the guest's cycle counter at that time, */
+	uint64_t counter_khz;  /* and its rate; 0: not known */
 	uint8_t seed[32];      /* fresh host entropy, credited before the job */
 };
-static_assert(sizeof(struct husk_job) == 80, "job layout");
+static_assert(sizeof(struct husk_job) == 104, "job layout");
+
+/* Start the job, let it warm up, and wait for GO. */
+#define HUSK_JOB_HOLD 1u
+
+/*
+ * GO: what a held job could not be told before, since it is new in each copy.
+ * Followed by `hostname_len` bytes without NUL. Limits count from here.
+ */
+struct husk_go {
+	uint32_t pids_max;     /* > 0 */
+	uint32_t hostname_len; /* at most HUSK_HOSTNAME_MAX */
+	uint64_t cpu_time_ns;  /* 0: no limit */
+	uint64_t realtime_ns;  /* CLOCK_REALTIME to set */
+	uint64_t counter;      /* as in JOB */
+	uint64_t counter_khz;
+	uint8_t seed[32];      /* for the kernel, credited */
+	uint8_t job_seed[32];  /* for the job, on HUSK_SEED_FD */
+};
+static_assert(sizeof(struct husk_go) == 104, "go layout");
+
+#define HUSK_HOSTNAME_MAX 64u
 
 /* How the job ended, as init saw it. */
 enum husk_end_kind {
@@ -122,10 +171,12 @@ static_assert(sizeof(struct husk_end) == 48, "end layout");
 
 #define HUSK_REASON_MAX 240u
 
-/* What STARTED carries: nothing. Its arrival is the fact. */
+/* What STARTED, REST and RESTING carry: nothing. Their arrival is the fact. */
 
 /* Job environment that both sides and the documentation speak of. */
 #define HUSK_RESULT_FD	  3
+#define HUSK_READY_FD	  4 /* a held job writes a byte when it is warm */
+#define HUSK_SEED_FD	  5 /* it reads 32 fresh bytes, which come with GO */
 #define HUSK_WORKDIR	  "/work"
 #define HUSK_DEFAULT_PATH \
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -34,6 +34,39 @@ def count_system_calls():
     return calls
 
 
+STATIC_TRUE = "void _start(void) { __asm__ volatile(\"syscall\" : : \"a\"(60), \"D\"(0)); }"
+
+
+def static_image():
+    """An image with a static `true` of a page and the folders that are mounted on."""
+    tree, image = os.path.join(FOLDER, "static"), os.path.join(FOLDER, "static.ext4")
+    for name in ("bin", "proc", "sys", "dev", "tmp", "run", "work"):
+        os.makedirs(os.path.join(tree, name), exist_ok=True)
+    subprocess.run(["gcc", "-x", "c", "-Os", "-static", "-nostdlib", "-o", tree + "/bin/true", "-"],
+                   input=STATIC_TRUE.encode(), check=True)
+    subprocess.run([os.path.join(ROOT, "build/husk-image"), "build", "--from", tree, "-o", image],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return image
+
+
+def measure_copy():
+    """The same in a copy of a template, and for a static program, too."""
+    def run(*options):
+        of = make_template(*options)
+        husk("/bin/true", options=["--template", of])
+        s = husk("/bin/true", options=["--template", of]).status
+        eq(s["verdict"], "exited")
+        return s, sum(n for kind, n in s["exits"].items() if kind not in ("signal", "total"))
+    _, exits = run()
+    s, static_exits = run("--image", static_image())
+    return {
+        "copy_exits": exits,
+        "copy_exits_static": static_exits,
+        "copy_guest_pages": s["guest_pages"],
+        "copy_private_bytes": s["private_bytes"],
+    }
+
+
 def measure():
     husk("/bin/true")  # so that files are in memory
     s = husk("/bin/true").status
@@ -41,6 +74,7 @@ def measure():
     values = {"exits_" + kind: n for kind, n in s["exits"].items() if kind != "signal"}
     values["guest_pages"] = s["guest_pages"]
     values["private_bytes"] = s["private_bytes"]
+    values.update(measure_copy())
     for name, product in PRODUCTS.items():
         values[name] = os.stat(os.path.join(ROOT, "build", product)).st_size
     calls = count_system_calls()

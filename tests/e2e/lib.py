@@ -8,6 +8,7 @@ the host that runs the microVMs: the machine itself or the lab (tests/e2e/run
 decides), so a test may use pipes, signals and /proc freely.
 """
 
+import atexit
 import hashlib
 import json
 import os
@@ -70,7 +71,56 @@ class Result:
 
 
 def argv(*cmd, options=()):
+    if os.environ.get("HUSK_E2E_TEMPLATE"):
+        options = from_template(options)
     return [HUSK, "run", *options, "--", *cmd]
+
+
+# What a template has for good; a suite runs from one with HUSK_E2E_TEMPLATE=1.
+MACHINE = ("--memory", "--cpus", "--kernel", "--image")
+templates = {}
+
+
+def make_template(*options, warm=(), env=ENV):
+    """A template in RAM, for as long as this process lives."""
+    path = os.path.join(FOLDER, "template-%d-%d" % (os.getpid(), len(templates)))
+    templates[path] = path
+    r = husk_raw(["template", "create", "-o", path, *options, *(("--warm", *warm) if warm else ())], env=env)
+    check(r.rc == 0 and not r.out, "make a template: %r" % r)
+    return path
+
+
+def from_template(options):
+    """The same run in a copy: what is the machine's goes into a template, made once."""
+    own, rest, words = [], [], [str(w) for w in options]
+    # A guest of a few instructions never rests: nothing to make a template of.
+    if any("/guest-" in w for w in words):
+        return options
+    while words:
+        w = words.pop(0)
+        name, equals, _ = w.partition("=")
+        (own if name in MACHINE else rest).append(w)
+        if not equals and words and not words[0].startswith("--"):
+            (own if name in MACHINE else rest).append(words.pop(0))
+    key = tuple(own)
+    if key not in templates:
+        try:
+            templates[key] = make_template(*own)
+        except AssertionError:
+            # A kernel that cannot boot, an image that is none: husk run says it.
+            if not {"--kernel", "--image"} & {w.partition("=")[0] for w in own}:
+                raise
+            templates[key] = None
+    if not templates[key]:
+        return options
+    return ["--template", templates[key], *rest]
+
+
+@atexit.register
+def forget_templates():
+    for path in templates.values():
+        if path and os.path.exists(path):
+            os.unlink(path)
 
 
 def talk(p, data=b""):

@@ -1,4 +1,5 @@
 /* LINK: vmm/backends/disk.c */
+/* LIBS: -lz */
 // SPDX-License-Identifier: MIT
 /*
  * Any superblock in a file of any length: what is taken for an image holds

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/cli.c vmm/cli_options.c */
+/* LINK: vmm/cli.c vmm/cli_options.c vmm/cli_help.c */
 /*
  * What holds for every option and any length, over the option table itself,
  * so that a new option cannot be forgotten here.
@@ -57,7 +57,7 @@ static void test_many_variables(void **state)
 /* A job that does not fit its frame is refused; one that just does is not. */
 static void test_long_job(void **state)
 {
-	const size_t max = (1u << 20) - 80 - 4096, fixed = 6 + 5 + 2;
+	const size_t max = (1u << 20) - 104 - 4096, fixed = 6 + 5 + 2;
 	char *big = malloc(max + 2), husk[] = "husk", run[] = "run",
 	     cmd[] = "x";
 	char *argv[] = {husk, run, cmd, big, NULL};
@@ -73,7 +73,7 @@ static void test_long_job(void **state)
 	big[max - fixed] = '\0';
 	assert_int_equal(cli_parse(&cli, argv, no_env, &e), -EINVAL);
 	assert_string_equal(e.msg, "arguments and environment of the job are "
-				   "1044401 bytes, at most 1044400 fit (send "
+				   "1044377 bytes, at most 1044376 fit (send "
 				   "the rest on stdin)");
 	free(big);
 }
@@ -129,8 +129,14 @@ static const char *sample_value(const struct cli_option *o)
 
 static const char *command_of(const struct cli_option *o)
 {
-	return o->commands & 1u << CLI_RUN ? "run" : "check";
+	if (o->commands & 1u << CLI_RUN)
+		return "run";
+	if (o->commands & 1u << CLI_CHECK)
+		return "check";
+	return o->kind == CLI_REST ? "template create -o f" :
+				     "template create";
 }
+
 
 /* Every option: both ways of giving a value, no value, a value too many. */
 static void test_every_option(void **state)
@@ -214,8 +220,9 @@ static void test_help(void **state)
 	for (const struct cli_option *o = cli_options; o->help; o++) {
 		if (!o->name)
 			continue;
-		snprintf(want, sizeof(want), "\n  --%s%s%s ", o->name,
-			 o->metavar ? "=" : "", o->metavar ? o->metavar : "");
+		snprintf(want, sizeof(want), "\n  --%s%s%s", o->name,
+			 !o->metavar ? "" : o->kind == CLI_REST ? " " : "=",
+			 o->metavar ? o->metavar : "");
 		if (!strstr(buf, want))
 			fail_msg("--help lacks %s", o->name);
 	}

@@ -273,7 +273,8 @@ static void headers(void **state)
 
 static void types(void **state)
 {
-	static const uint16_t t[] = { 0, HUSK_JOB, HUSK_END + 1, UINT16_MAX };
+	static const uint16_t t[] = { 0, HUSK_JOB, HUSK_REST, HUSK_GO,
+				      HUSK_GO + 1, UINT16_MAX };
 	size_t i;
 
 	(void)state;
@@ -453,7 +454,7 @@ static void job_is_given_when_wanted(void **state)
 	add_ready();
 	send_all();
 	n = control_ops.give(&c, &iov, 1);
-	assert_int_equal(n, c.job_len);
+	assert_int_equal(n, c.frame_len);
 	assert_int_equal(control_ops.give(&c, &iov, 1), -EAGAIN);
 	memcpy(&f, got, sizeof(f));
 	assert_int_equal(f.magic, HUSK_MAGIC);
@@ -496,8 +497,8 @@ static void job_in_small_pieces(void **state)
 		have += (size_t)n;
 	}
 	assert_int_equal(n, -EAGAIN);
-	assert_int_equal(have, c.job_len);
-	memcpy(whole, c.job, c.job_len);
+	assert_int_equal(have, c.frame_len);
+	memcpy(whole, c.frame, c.frame_len);
 	assert_memory_equal(got, whole, have);
 }
 
@@ -516,7 +517,8 @@ static void job_of_the_greatest_size(void **state)
 	memset(arg, 'a', arg_len + 1);
 	arg[arg_len] = '\0';
 	assert_int_equal(control_init(&big, &job, &s, on_moved, &c, &e), 0);
-	assert_int_equal(big.job_len, sizeof(struct husk_frame) + HUSK_JOB_MAX);
+	assert_int_equal(big.frame_len,
+			 sizeof(struct husk_frame) + HUSK_JOB_MAX);
 	control_fini(&big);
 	arg[arg_len] = 'a';
 	arg[arg_len + 1] = '\0';

@@ -1,4 +1,5 @@
 /* LINK: vmm/backends/disk.c */
+/* LIBS: -lz */
 // SPDX-License-Identifier: MIT
 /*
  * What is an image and what is not, each with a line that says which file and

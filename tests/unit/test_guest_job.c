@@ -276,6 +276,93 @@ static void checks_the_frame_header(void **state)
 	assert_int_equal(job_frame_len(&f), 0);
 }
 
+static void frames_of_templates(void **state)
+{
+	struct husk_frame f = { HUSK_MAGIC, HUSK_VERSION, HUSK_REST, 0 };
+
+	(void)state;
+	assert_int_equal(job_frame_len(&f), 0);
+	f.len = 1;
+	assert_int_equal(job_frame_len(&f), -EPROTO);
+	f.type = HUSK_GO;
+	f.len = JOB_GO_MAX;
+	assert_int_equal(job_frame_len(&f), JOB_GO_MAX);
+	f.len++;
+	assert_int_equal(job_frame_len(&f), -EPROTO);
+}
+
+/* A GO of its exact size on the heap. */
+static int parse_go(struct husk_go go, const char *name, size_t len,
+		    char *out, struct job *job)
+{
+	uint8_t *p = malloc(sizeof(go) + len);
+	int r;
+
+	assert_non_null(p);
+	memcpy(p, &go, sizeof(go));
+	memcpy(p + sizeof(go), name, len);
+	r = job_parse_go(p, sizeof(go) + len, out, job);
+	free(p);
+	return r;
+}
+
+static void takes_a_go(void **state)
+{
+	const struct husk_go go = { .pids_max = 3, .hostname_len = 4,
+				    .cpu_time_ns = 5, .realtime_ns = 6 };
+	struct job job = { .uid = 1, .tmp_size = 2 };
+	char name[JOB_HOSTNAME_MAX + 1];
+	struct husk_go g = go;
+
+	(void)state;
+	assert_int_equal(parse_go(go, "copy", 4, name, &job), 0);
+	assert_string_equal(job.hostname, "copy");
+	assert_int_equal(job.pids_max, 3);
+	assert_int_equal(job.cpu_time_ns, 5);
+	assert_int_equal(job.realtime_ns, 6);
+	assert_int_equal(job.uid, 1);
+	assert_int_equal(parse_go(go, "cop", 3, name, &job), -EPROTO);
+	assert_int_equal(parse_go(go, "copy.", 5, name, &job), -EPROTO);
+	assert_int_equal(parse_go(go, "co\0y", 4, name, &job), -EPROTO);
+	g.pids_max = 0;
+	assert_int_equal(parse_go(g, "copy", 4, name, &job), -EPROTO);
+	assert_int_equal(job_parse_go(&go, sizeof(go) - 1, name, &job),
+			 -EPROTO);
+}
+
+static void time_goes_on_with_the_counter(void **state)
+{
+	struct job job = { .realtime_ns = 1000, .counter = 50 };
+
+	(void)state;
+	assert_int_equal(job_realtime(&job, 99), 1000);
+	job.counter_khz = 2000000;
+	assert_int_equal(job_realtime(&job, 49), 1000);
+	assert_int_equal(job_realtime(&job, 50), 1000);
+	assert_int_equal(job_realtime(&job, 250), 1100);
+	/* A day at 2 GHz, which does not fit 64 bits in thousandths of ns. */
+	assert_int_equal(job_realtime(&job, 50 + 172800000000000ull),
+			 1000 + 86400000000000ull);
+}
+
+static void holds_when_told(void **state)
+{
+	struct payload p = usual_payload();
+	struct job job;
+
+	(void)state;
+	assert_int_equal(parse(&p, sizeof(p.head) + p.len, &job, NULL), 0);
+	assert_false(job.hold);
+	p.head.flags = HUSK_JOB_HOLD;
+	assert_int_equal(parse(&p, sizeof(p.head) + p.len, &job, NULL), 0);
+	assert_true(job.hold);
+	p.head.flags = 2;
+	assert_int_equal(verdict(&p), -EPROTO);
+	p.head.flags = 0;
+	p.head.reserved = 1;
+	assert_int_equal(verdict(&p), -EPROTO);
+}
+
 static void walks_a_path(void **state)
 {
 	const char *path = "/usr/bin::/a/much/longer/directory:/bin:";
@@ -318,6 +405,10 @@ int main(void)
 		cmocka_unit_test(refuses_bytes_behind_the_last_string),
 		cmocka_unit_test(leaves_the_result_alone_on_failure),
 		cmocka_unit_test(checks_the_frame_header),
+		cmocka_unit_test(frames_of_templates),
+		cmocka_unit_test(takes_a_go),
+		cmocka_unit_test(holds_when_told),
+		cmocka_unit_test(time_goes_on_with_the_counter),
 		cmocka_unit_test(walks_a_path),
 		cmocka_unit_test(a_candidate_may_just_fit),
 	};

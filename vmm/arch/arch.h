@@ -121,4 +121,10 @@ int arch_clock_restore(int vm_fd, const void *buf, size_t len, struct err *e);
  */
 int arch_vcpu_resume(int vcpu_fd, struct err *e);
 
+/*
+ * The counter that a guest's programs can read, as vCPU `vcpu_fd` would read
+ * it now, and its rate in kHz. -ENOTSUP when KVM does not tell.
+ */
+int arch_vcpu_counter(int vcpu_fd, uint64_t *counter, uint64_t *khz);
+
 #endif

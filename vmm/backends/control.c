@@ -36,21 +36,40 @@ static uint8_t *put_string(uint8_t *p, const char *s)
 	return put(p, s, strlen(s) + 1);
 }
 
+/* The head of our frame; returns where its payload goes, or NULL. */
+static uint8_t *make_frame(struct control *c, enum husk_frame_type type,
+			   size_t len, struct err *e)
+{
+	struct husk_frame f = { .magic = HUSK_MAGIC,
+				.version = HUSK_VERSION,
+				.type = (uint16_t)type,
+				.len = (uint32_t)len };
+
+	c->frame_len = sizeof(f) + len;
+	c->frame = malloc(c->frame_len);
+	if (c->frame)
+		return put(c->frame, &f, sizeof(f));
+	err_sys(e, "prepare the job");
+	return NULL;
+}
+
+static void init(struct control *c, void (*moved)(void *opaque), void *opaque)
+{
+	memset(c, 0, sizeof(*c));
+	c->moved = moved;
+	c->opaque = opaque;
+}
+
 int control_init(struct control *c, const struct husk_job *job,
 		 const struct control_job *strings,
 		 void (*moved)(void *opaque), void *opaque, struct err *e)
 {
-	struct husk_frame f = { .magic = HUSK_MAGIC,
-				.version = HUSK_VERSION,
-				.type = HUSK_JOB };
 	struct husk_job fixed = *job;
 	size_t len;
 	uint8_t *p;
 	uint32_t i;
 
-	memset(c, 0, sizeof(*c));
-	c->moved = moved;
-	c->opaque = opaque;
+	init(c, moved, opaque);
 	len = strings_size(strings, &fixed.argc);
 	if (len > HUSK_JOB_MAX - sizeof(fixed))
 		return err_set(e, E2BIG,
@@ -60,12 +79,12 @@ int control_init(struct control *c, const struct husk_job *job,
 			       len, HUSK_JOB_MAX - sizeof(fixed));
 	fixed.envc = strings->nr_env;
 	fixed.strings_len = (uint32_t)len;
-	f.len = (uint32_t)(sizeof(fixed) + len);
-	c->job_len = sizeof(f) + f.len;
-	c->job = malloc(c->job_len);
-	if (!c->job)
-		return err_sys(e, "prepare the job");
-	p = put(c->job, &f, sizeof(f));
+	p = make_frame(c, HUSK_JOB, sizeof(fixed) + len, e);
+	if (!p)
+		return -e->code;
+	c->hold = fixed.flags & HUSK_JOB_HOLD;
+	c->clock_at = sizeof(struct husk_frame) +
+			 offsetof(struct husk_job, realtime_ns);
 	p = put(p, &fixed, sizeof(fixed));
 	p = put_string(p, strings->hostname);
 	p = put_string(p, strings->workdir);
@@ -76,24 +95,71 @@ int control_init(struct control *c, const struct husk_job *job,
 	return 0;
 }
 
-void control_fini(struct control *c)
+int control_init_rest(struct control *c, void (*moved)(void *opaque),
+		      void *opaque, struct err *e)
 {
-	free(c->job);
-	c->job = NULL;
+	init(c, moved, opaque);
+	c->rest = true;
+	return make_frame(c, HUSK_REST, 0, e) ? 0 : -e->code;
 }
 
-/* The guest gets the time at which it gets the job, not that of its boot. */
-static void set_realtime(struct control *c)
+int control_init_go(struct control *c, const struct husk_go *go,
+		    const char *hostname, void (*moved)(void *opaque),
+		    void *opaque, struct err *e)
 {
-	const size_t at = sizeof(struct husk_frame) +
-			  offsetof(struct husk_job, realtime_ns);
+	size_t len = strlen(hostname);
+	struct husk_go fixed = *go;
+	uint8_t *p;
+
+	init(c, moved, opaque);
+	fixed.hostname_len = (uint32_t)len;
+	p = make_frame(c, HUSK_GO, sizeof(fixed) + len, e);
+	if (!p)
+		return -e->code;
+	c->clock_at = sizeof(struct husk_frame) +
+			 offsetof(struct husk_go, realtime_ns);
+	c->state = CONTROL_STARTED;
+	p = put(p, &fixed, sizeof(fixed));
+	put(p, hostname, len);
+	return 0;
+}
+
+void control_fini(struct control *c)
+{
+	free(c->frame);
+	c->frame = NULL;
+}
+
+/* JOB and GO say the time with the same three numbers. */
+struct clock_fields {
+	uint64_t realtime_ns, counter, counter_khz;
+};
+
+static_assert(offsetof(struct husk_job, counter_khz) -
+	      offsetof(struct husk_job, realtime_ns) == 16, "clock of JOB");
+static_assert(offsetof(struct husk_go, counter_khz) -
+	      offsetof(struct husk_go, realtime_ns) == 16, "clock of GO");
+
+/* The guest gets the time at which it gets the job, not that of its boot. */
+static void set_clock(struct control *c, uint64_t counter, uint64_t khz)
+{
+	struct clock_fields f = { .counter = counter, .counter_khz = khz };
 	struct timespec ts;
-	uint64_t ns;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	f.realtime_ns = (uint64_t)ts.tv_sec * 1000000000u +
+			(uint64_t)ts.tv_nsec;
 	/* A frame's payload has no alignment. */
-	memcpy(c->job + at, &ns, sizeof(ns));
+	memcpy(c->frame + c->clock_at, &f, sizeof(f));
+}
+
+void control_resume(struct control *c, uint64_t counter, uint64_t khz)
+{
+	if (c->state == CONTROL_WAITING)
+		c->state = CONTROL_READY;
+	if (c->clock_at)
+		set_clock(c, counter, khz);
+	c->giving = true;
 }
 
 /* Each returns false when the payload does not fit the conversation. */
@@ -102,8 +168,7 @@ static bool on_ready(struct control *c, const uint8_t *payload, uint32_t len)
 	if (c->state != CONTROL_WAITING || len != sizeof(c->ready))
 		return false;
 	memcpy(&c->ready, payload, sizeof(c->ready));
-	c->state = CONTROL_READY;
-	set_realtime(c);
+	control_resume(c, 0, 0);
 	return true;
 }
 
@@ -112,6 +177,15 @@ static bool on_started(struct control *c, uint32_t len)
 	if (c->state != CONTROL_READY || len)
 		return false;
 	c->state = CONTROL_STARTED;
+	return true;
+}
+
+static bool on_resting(struct control *c, uint32_t len)
+{
+	if (len || c->state != (c->hold ? CONTROL_STARTED : CONTROL_READY) ||
+	    (!c->hold && !c->rest))
+		return false;
+	c->state = CONTROL_RESTING;
 	return true;
 }
 
@@ -168,6 +242,8 @@ static bool dispatch(struct control *c, const struct husk_frame *f,
 		return on_ready(c, payload, f->len);
 	case HUSK_STARTED:
 		return on_started(c, f->len);
+	case HUSK_RESTING:
+		return on_resting(c, f->len);
 	case HUSK_END:
 		return on_end(c, payload, f->len);
 	default:
@@ -232,11 +308,12 @@ static ssize_t control_give(void *be, const struct iovec *iov, unsigned nr)
 	struct control *c = be;
 	size_t n;
 
-	if (c->state != CONTROL_READY || c->job_given == c->job_len)
+	if (!c->giving || c->state == CONTROL_BAD ||
+	    c->frame_given == c->frame_len)
 		return -EAGAIN;
-	n = iov_from_buf(iov, nr, c->job + c->job_given,
-			 c->job_len - c->job_given);
-	c->job_given += n;
+	n = iov_from_buf(iov, nr, c->frame + c->frame_given,
+			 c->frame_len - c->frame_given);
+	c->frame_given += n;
 	return (ssize_t)n;
 }
 

@@ -20,6 +20,7 @@ enum control_state {
 	CONTROL_WAITING,	/* for READY */
 	CONTROL_READY,		/* the job may be given */
 	CONTROL_STARTED,
+	CONTROL_RESTING,	/* the quiet point of a template */
 	CONTROL_ENDED,		/* end and reason are valid */
 	CONTROL_BAD,		/* the guest broke the protocol */
 };
@@ -29,8 +30,11 @@ struct control {
 	struct husk_ready ready;
 	struct husk_end end;
 	char reason[HUSK_REASON_MAX + 1];	/* printable */
-	uint8_t *job;		/* owned: the JOB frame */
-	size_t job_len, job_given;
+	bool rest, hold;	/* it ends in RESTING: without, with a job */
+	bool giving;		/* the guest is ready for our frame */
+	uint8_t *frame;		/* owned: JOB, REST or GO */
+	size_t frame_len, frame_given;
+	size_t clock_at;	/* where in it the time goes; 0: nowhere */
 	size_t have;		/* bytes in buf */
 	uint8_t buf[sizeof(struct husk_frame) + HUSK_REPORT_MAX];
 	/* The state has moved. With the console locked, from any thread. */
@@ -55,6 +59,23 @@ extern const struct port_ops control_ops;
 int control_init(struct control *c, const struct husk_job *job,
 		 const struct control_job *strings,
 		 void (*moved)(void *opaque), void *opaque, struct err *e);
+
+/* Send the guest to rest without a job. For making a template. */
+int control_init_rest(struct control *c, void (*moved)(void *opaque),
+		      void *opaque, struct err *e);
+
+/* Let a held job go; for control_resume. hostname_len is set here. */
+int control_init_go(struct control *c, const struct husk_go *go,
+		    const char *hostname, void (*moved)(void *opaque),
+		    void *opaque, struct err *e);
+
+/*
+ * In a copy of a template: what went before has been said there. The guest is
+ * told the time of day, for which its cycle counter stands at `counter` now
+ * and runs at `khz`; 0 when that is not known.
+ */
+void control_resume(struct control *c, uint64_t counter, uint64_t khz);
+
 void control_fini(struct control *c);
 
 #endif

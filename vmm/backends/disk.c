@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #define SUPER_OFFSET	   1024
 #define SUPER_LEN	   1024
@@ -75,6 +76,7 @@ static int check_super(struct disk *d, const char *path, struct err *e)
 			       "(build one with husk-image build)",
 			       path);
 	memcpy(d->uuid, sb + SUPER_UUID, sizeof(d->uuid));
+	d->super_crc = (uint32_t)crc32(0, sb, sizeof(sb));
 	log_block = le32(sb + SUPER_LOG_BLOCK);
 	blocks = le32(sb + SUPER_BLOCKS_LO);
 	if (le32(sb + SUPER_INCOMPAT) & EXT4_INCOMPAT_64BIT)

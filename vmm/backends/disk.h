@@ -14,6 +14,8 @@ struct disk {
 	uint64_t size;		/* bytes */
 	int64_t mtime;		/* seconds */
 	uint8_t uuid[16];	/* of the file system */
+	uint32_t super_crc;	/* CRC-32 of its superblock, which changes
+				 * with each writing mount */
 };
 
 extern const struct disk_ops disk_file_ops;

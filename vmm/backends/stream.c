@@ -251,3 +251,26 @@ const struct port_ops stream_output_ops = {
 	.take = output_take,
 	.closed = output_closed,
 };
+
+static ssize_t held_take(void *be, const struct iovec *iov, unsigned nr,
+			 size_t len)
+{
+	(void)be;
+	(void)iov;
+	(void)nr;
+	(void)len;
+	return 0;
+}
+
+static ssize_t held_give(void *be, const struct iovec *iov, unsigned nr)
+{
+	(void)be;
+	(void)iov;
+	(void)nr;
+	return -EAGAIN;
+}
+
+const struct port_ops stream_held_ops = {
+	.take = held_take,
+	.give = held_give,
+};

@@ -48,6 +48,9 @@ struct stream {
 
 extern const struct port_ops stream_input_ops, stream_output_ops;
 
+/* While a template is made: nothing comes, nothing is taken yet. */
+extern const struct port_ops stream_held_ops;
+
 /*
  * Take over `fd`, which must be open in the right direction; -1 makes a
  * stream that takes and drops everything.

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+/* LINK: vmm/cli.c vmm/cli_options.c */
+/*
+ * The command line of templates: what a template is made of, where its warm
+ * command begins and ends, and which options neither it nor a copy can take.
+ */
+#include "cli.h"
+
+#include "lib/text.h"
+
+#include <errno.h>
+
+#include "cli_line.h"
+
+static void check_words(char *const *argv, const char *words)
+{
+	char got[200];
+	struct text t;
+
+	text_init(&t, got, sizeof(got));
+	for (; *argv; argv++)
+		text_printf(&t, "[%s]", *argv);
+	assert_true(text_is_whole(&t));
+	assert_string_equal(got, words);
+}
+
+static const struct {
+	const char *line, *output, *words;
+	bool warm;
+} makes[] = {
+	{"husk template create -o f", "f", "", false},
+	{"husk template create --output=d/ --cpus=4", "d/", "", false},
+	{"husk template create --output f --", "f", "", false},
+	{"husk template create -o f --warm sh -c x", "f", "[sh][-c][x]", true},
+	{"husk template create -o f --warm -- -x", "f", "[-x]", true},
+	{"husk template create -o f --warm=sh -- y", "f", "[sh][--][y]", true},
+	{"husk template create -o f --warm a --warm b", "f", "[a][--warm][b]",
+	 true},
+	{"husk template create -o f --pids=9 --env=A=1 --user=1 "
+	 "--tmp-size=1M --workdir=/ --timeout=9 --warm x",
+	 "f", "[x]", true},
+};
+
+static void test_makes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(makes) / sizeof(makes[0]); i++) {
+		struct line l;
+
+		parse_line(&l, makes[i].line, no_env);
+		if (l.r)
+			fail_msg("%s: %s", makes[i].line, l.e.msg);
+		assert_int_equal(l.cli.command, CLI_TEMPLATE_CREATE);
+		assert_string_equal(l.cli.config.output, makes[i].output);
+		assert_int_equal(l.cli.config.warm, makes[i].warm);
+		check_words(l.cli.config.argv, makes[i].words);
+		free_line(&l);
+	}
+}
+
+static void test_looks(void **state)
+{
+	struct line l;
+
+	(void)state;
+	parse_line(&l, "husk template info f", no_env);
+	assert_int_equal(l.r, 0);
+	assert_int_equal(l.cli.command, CLI_TEMPLATE_INFO);
+	assert_string_equal(l.cli.file, "f");
+	free_line(&l);
+	parse_line(&l, "husk template verify f", no_env);
+	assert_int_equal(l.cli.command, CLI_TEMPLATE_VERIFY);
+	free_line(&l);
+}
+
+static void test_copies(void **state)
+{
+	struct line l;
+
+	(void)state;
+	parse_line(&l, "husk run --template=t --pids=3 --tmp-size=1G x",
+		   no_env);
+	if (l.r)
+		fail_msg("%s", l.e.msg);
+	assert_string_equal(l.cli.config.template, "t");
+	assert_string_equal(l.cli.config.warm_fixed, "tmp-size");
+	free_line(&l);
+	parse_line(&l, "husk run --template=t", no_env);
+	assert_int_equal(l.r, 0);
+	check_words(l.cli.config.argv, "");
+	assert_null(l.cli.config.warm_fixed);
+	free_line(&l);
+}
+
+#define NEEDS_COPY                                                             \
+	"cannot change in a copy of a template: the guest has booted with it " \
+	"(make another with husk template create --"
+
+static const struct {
+	const char *line, *msg;
+} wrong[] = {
+	{"husk template", "unknown command 'template' (did you mean 'husk "
+			  "template create'?)"},
+	{"husk template create", "no template to write (add -o FILE)"},
+	{"husk template create -o", "option '--output' needs a value (write "
+				    "--output=FILE)"},
+	{"husk template create -o f x",
+	 "'husk template create' runs no command, but 'x' was given (write "
+	 "--warm before it to have it wait in the template)"},
+	{"husk template create -o f --warm",
+	 "option '--warm' needs a value (write --warm CMD [ARG...])"},
+	{"husk template create -o f --warm --",
+	 "option '--warm' needs a value (write --warm CMD [ARG...])"},
+	{"husk template create -o f --warm ''",
+	 "the command to run is empty (write its name after '--')"},
+	{"husk template create --warm x", "no template to write (add -o FILE)"},
+	{"husk template create -o f --env=A=1",
+	 "option '--env' is about a job, and there is none yet (give it to "
+	 "husk run, or add --warm COMMAND)"},
+	{"husk template create -o f --pids=3",
+	 "option '--pids' is about a job, and there is none yet (give it to "
+	 "husk run, or add --warm COMMAND)"},
+	{"husk template create -o f --tmp-size=257M --warm x",
+	 "--tmp-size is larger than the memory, where these files live (raise "
+	 "--memory=SIZE)"},
+	{"husk template create -o f --result=r",
+	 "option '--result' belongs to 'husk run'"},
+	{"husk template create -o f --cpu-time=1",
+	 "option '--cpu-time' belongs to 'husk run'"},
+	{"husk template info", "want one template (write 'husk template info "
+			       "FILE')"},
+	{"husk template verify a b", "want one template (write 'husk template "
+				     "verify FILE')"},
+	{"husk run --template=t --memory=1G x",
+	 "option '--memory' " NEEDS_COPY "memory)"},
+	{"husk run --cpus=2 --template=t x",
+	 "option '--cpus' " NEEDS_COPY "cpus)"},
+	{"husk run --template=t --kernel=k x",
+	 "option '--kernel' " NEEDS_COPY "kernel)"},
+	{"husk run --template=t ''", "the command to run is empty (write its "
+				     "name after '--')"},
+	{"husk run -o f x", "option '--output' belongs to 'husk template "
+			    "create'"},
+	{"husk run --warm x", "option '--warm' belongs to 'husk template "
+			      "create'"},
+};
+
+static void test_wrong(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct line l;
+
+		parse_line(&l, wrong[i].line, no_env);
+		if (l.r != -EINVAL)
+			fail_msg("'%s' gives %d", wrong[i].line, l.r);
+		assert_string_equal(l.e.msg, wrong[i].msg);
+		free_line(&l);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_makes),
+		cmocka_unit_test(test_looks),
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_wrong),
+	};
+
+	return cmocka_run_group_tests_name("cli_template", tests, NULL, NULL);
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/* LINK: vmm/template.c vmm/template_format.c vmm/template_write.c */
+/* LINK: vmm/core/gmem.c */
+/* LIBS: -lz */
+/*
+ * The template's file: what is written comes back, page by page; whatever is
+ * changed in it is refused with the reason.
+ */
+#include "template.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MIB 1048576u
+
+static char path[64];
+
+static int setup(void **state)
+{
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/test_template.%d", (int)getpid());
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	unlink(path);
+	return 0;
+}
+
+static struct template_bytes text(const char *s)
+{
+	return (struct template_bytes){ (const uint8_t *)s, strlen(s) };
+}
+
+/* A machine of 4 MiB with a few pages that hold something. */
+static void write_one(struct gmem *m)
+{
+	struct template_source s = {
+		.id = { .memory = 4 * MIB,
+			.cpus = 2,
+			.created = 1000000000,
+			.image_size = 77,
+			.kernel = "/k",
+			.image = "/i" },
+		.console = text("console"),
+		.disk = text("disk state"),
+		.ioapic = text("ioapic"),
+		.clock = text("clock"),
+		.vcpu = { text("vcpu zero"), text("vcpu one") },
+	};
+	struct err e;
+
+	assert_int_equal(gmem_init(m, 4 * MIB, 3ull << 30, 4ull << 30, &e), 0);
+	memset(gmem_ptr(m, 0x1000, 100), 'a', 100);
+	memset(gmem_ptr(m, 0x3000, 4096), 'b', 4096);
+	memset(gmem_ptr(m, 0x100000, 8192), 'c', 8192);
+	memset(gmem_ptr(m, 4 * MIB - 1, 1), 'd', 1);
+	s.mem = m;
+	assert_int_equal(template_write(path, &s, NULL, NULL, &e), 0);
+}
+
+static void test_round_trip(void **state)
+{
+	struct gmem m, copy;
+	struct template t;
+	struct stat st;
+	struct err e;
+
+	(void)state;
+	write_one(&m);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0444);
+	assert_int_equal(template_open(&t, path, &e), 0);
+	assert_int_equal(t.id.memory, 4 * MIB);
+	assert_int_equal(t.id.cpus, 2);
+	assert_int_equal(t.id.image_size, 77);
+	assert_string_equal(t.id.image, "/i");
+	assert_int_equal(t.console.len, strlen("console"));
+	assert_memory_equal(t.disk.data, "disk state", t.disk.len);
+	assert_memory_equal(t.vcpu[1].data, "vcpu one", t.vcpu[1].len);
+	assert_int_equal((uintptr_t)t.vcpu[0].data % 8, 0);
+	/* 1 and 3 are one run over a page of zeros; two more runs. */
+	assert_int_equal(t.nr_extents, 3);
+	assert_int_equal(template_extent(&t, 0).gpa, 0x1000);
+	assert_int_equal(template_extent(&t, 0).len, 3 * 4096);
+	assert_int_equal(template_verify(&t, &e), 0);
+	assert_int_equal(gmem_init(&copy, 4 * MIB, 3ull << 30, 4ull << 30, &e),
+			 0);
+	assert_int_equal(template_map(&t, &copy, &e), 0);
+	assert_memory_equal(gmem_ptr(&m, 0, 4 * MIB),
+			    gmem_ptr(&copy, 0, 4 * MIB), 4 * MIB);
+	/* A copy's writes are its own. */
+	memset(gmem_ptr(&copy, 0x1000, 4096), 'z', 4096);
+	assert_int_equal(template_verify(&t, &e), 0);
+	gmem_fini(&copy);
+	gmem_fini(&m);
+	template_close(&t);
+}
+
+static void change(off_t at, char c)
+{
+	int fd;
+
+	chmod(path, 0644);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, &c, 1, at), 1);
+	close(fd);
+}
+
+static void refused(const char *word)
+{
+	struct template t;
+	struct err e;
+
+	assert_true(template_open(&t, path, &e) < 0);
+	if (!strstr(e.msg, word) || !strstr(e.msg, path))
+		fail_msg("want '%s' in: %s", word, e.msg);
+	assert_int_equal(t.fd, -1);
+}
+
+static void test_changed(void **state)
+{
+	struct template t;
+	struct gmem m;
+	struct err e;
+	off_t memory;
+
+	(void)state;
+	write_one(&m);
+	assert_int_equal(template_open(&t, path, &e), 0);
+	memory = (off_t)template_extent(&t, 0).offset;
+	template_close(&t);
+	change(memory + 5, 'x');
+	refused("memory was changed");
+	change(memory + 5, 'a');
+	/* Whole again, though with another date: read through and taken. */
+	assert_int_equal(template_open(&t, path, &e), 0);
+	template_close(&t);
+	change(60, 'x');
+	refused("head was changed");
+	change(8, 9);
+	refused("format 9");
+	change(0, 'x');
+	refused("no template");
+	gmem_fini(&m);
+}
+
+static void test_cut(void **state)
+{
+	struct gmem m;
+
+	(void)state;
+	write_one(&m);
+	chmod(path, 0644);
+	assert_int_equal(truncate(path, 8192), 0);
+	refused("cut short");
+	assert_int_equal(truncate(path, 20), 0);
+	refused("no template");
+	assert_int_equal(truncate(path, 0), 0);
+	refused("no template");
+	gmem_fini(&m);
+}
+
+static void test_not_a_file(void **state)
+{
+	struct template t;
+	struct err e;
+
+	(void)state;
+	assert_true(template_open(&t, "/tmp", &e) < 0);
+	assert_non_null(strstr(e.msg, "not a file"));
+	assert_true(template_open(&t, "/no/such/template", &e) < 0);
+	assert_non_null(strstr(e.msg, "No such file"));
+	assert_true(template_open(&t, "/dev/zero", &e) < 0);
+}
+
+static void test_no_write(void **state)
+{
+	struct template_source s = { .id = { .cpus = 1 } };
+	struct gmem m = { 0 };
+	struct err e;
+
+	(void)state;
+	s.mem = &m;
+	assert_true(template_write("/no/such/dir/t", &s, NULL, NULL, &e) < 0);
+	assert_non_null(strstr(e.msg, "/no/such/dir/t"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_round_trip, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_changed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
+		cmocka_unit_test(test_not_a_file),
+		cmocka_unit_test(test_no_write),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Making a template is a run that stops when guest-init says RESTING. The
+ * quiet point after it is found by looking: all vCPUs wait for an interrupt.
+ * A machine that is never quiet is not kept, since a copy would go on with
+ * whatever it was doing.
+ */
+#include "create.h"
+
+#include "lib/cleanup.h"
+#include "run_internal.h"
+#include "template.h"
+#include "version.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/*
+ * Time for the guest before each look, in ns: more each time, since a guest
+ * on a slow host may need longer than that for what it does between two looks.
+ */
+#define QUIET_FIRST 2000000
+#define QUIET_LAST  500000000
+#define QUIET_TRIES 60
+
+static int find_quiet(struct run *run, struct err *e)
+{
+	struct timespec pause = { .tv_nsec = QUIET_FIRST };
+	unsigned i;
+	int r;
+
+	for (i = 0; i < QUIET_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < QUIET_LAST)
+			pause.tv_nsec += pause.tv_nsec / 2;
+		vm_stop(&run->vm);
+		if (vm_is_idle(&run->vm))
+			return 0;
+		r = vm_start(&run->vm, e);
+		if (r)
+			return r;
+	}
+	return err_set(e, EBUSY,
+		       "make the template: the machine does not come to rest");
+}
+
+/* For people, so no quoting; what is too long is cut. */
+static void append_word(char *buf, size_t size, const char *word)
+{
+	size_t len = strlen(buf);
+
+	snprintf(buf + len, size - len, "%s%s", len ? " " : "", word);
+}
+
+static void fill_identity(const struct run *run, struct template_identity *id)
+{
+	const struct config *c = run->config;
+	auto_free char *kernel = realpath(c->kernel, NULL);
+	auto_free char *image = realpath(c->image, NULL);
+	char **arg;
+
+	*id = (struct template_identity){
+		.memory = c->memory,
+		.cpus = c->cpus,
+		.created = (uint64_t)time(NULL),
+		.kernel_size = run->vm.kernel_size,
+		.kernel_mtime = run->vm.kernel_mtime,
+		.image_size = run->disk.size,
+	};
+	memcpy(id->image_uuid, run->disk.uuid, sizeof(id->image_uuid));
+	id->image_crc = run->disk.super_crc;
+	id->warm = c->warm;
+	for (arg = c->warm ? c->argv : NULL; arg && *arg; arg++)
+		append_word(id->command, sizeof(id->command), *arg);
+	snprintf(id->kernel, sizeof(id->kernel), "%s",
+		 kernel ? kernel : c->kernel);
+	snprintf(id->image, sizeof(id->image), "%s", image ? image : c->image);
+	memcpy(id->kernel_salt, run->vm.entry.salt, sizeof(id->kernel_salt));
+	snprintf(id->husk_version, sizeof(id->husk_version), "%s",
+		 version_number);
+	snprintf(id->husk_commit, sizeof(id->husk_commit), "%s",
+		 version_commit);
+}
+
+static void show_progress(void *opaque, uint64_t done, uint64_t all)
+{
+	FILE *out = opaque;
+
+	fprintf(out, "\rwriting memory: %3u %%", (unsigned)(done * 100 / all));
+	fflush(out);
+}
+
+/* A folder stands for a file in it, so that a name need not be thought of. */
+static int find_output(struct run *run, char *buf, size_t size, struct err *e)
+{
+	const char *output = run->config->output;
+	struct stat st;
+
+	if (stat(output, &st) || !S_ISDIR(st.st_mode))
+		return 0;
+	if (snprintf(buf, size, "%s/template.husk", output) >= (int)size)
+		return err_set(e, ENAMETOOLONG, "write template '%s'", output);
+	run->own.output = buf;
+	return 0;
+}
+
+static int keep(struct run *run, FILE *progress, struct err *e)
+{
+	auto_free struct vm_state *state = malloc(sizeof(*state));
+	struct template_source source = { 0 };
+	int r;
+
+	if (!state)
+		return err_sys(e, "get memory for the machine's state");
+	r = find_quiet(run, e);
+	if (r)
+		return r;
+	fill_identity(run, &source.id);
+	r = vm_save(&run->vm, state, &source, e);
+	if (r)
+		return r;
+	r = template_write(run->config->output, &source,
+			   progress ? show_progress : NULL, progress, e);
+	if (progress)
+		fputs("\r\033[K", progress);
+	return r;
+}
+
+/* Why there is nothing to keep; 0 when there is. */
+static int explain(const struct run *run, struct err *e)
+{
+	const struct outcome *o = run->o;
+	const char *words = o->reason, *colon = *words ? ": " : "";
+
+	switch (o->verdict) {
+	case VERDICT_NONE:
+		return 0;
+	case VERDICT_EXITED:
+		return err_set(e, ECHILD,
+			       "make the template: the warm command exited with "
+			       "%d before it was ready%s%s",
+			       o->code, colon, words);
+	case VERDICT_SIGNALED:
+		return err_set(e, ECHILD,
+			       "make the template: the warm command was killed "
+			       "by signal %d before it was ready%s%s",
+			       o->code, colon, words);
+	default:
+		return err_set(e, EIO, "make the template: %s", words);
+	}
+}
+
+int create_template(const struct config *c, FILE *progress, struct err *e)
+{
+	uint64_t t0_ns = loop_now();
+	char path[PATH_MAX];
+	struct outcome o;
+	struct run run;
+	int r;
+
+	run_init(&run, c, &o, t0_ns);
+	run.creating = true;
+	if (progress)
+		fprintf(progress, c->warm ? "booting, warming up\n" :
+					    "booting\n");
+	r = find_output(&run, path, sizeof(path), e);
+	if (!r)
+		r = run_set_up(&run, e);
+	if (!r)
+		run_arm_deadline(&run, t0_ns);
+	if (!r)
+		r = vm_start(&run.vm, e);
+	if (!r)
+		r = loop_run(&run.loop, e);
+	if (!r)
+		r = explain(&run, e);
+	if (!r)
+		r = keep(&run, progress, e);
+	run_release(&run);
+	return r;
+}
+
+static uint64_t memory_bytes(const struct template *t)
+{
+	uint64_t sum = 0;
+	unsigned i;
+
+	for (i = 0; i < t->nr_extents; i++)
+		sum += template_extent(t, i).len;
+	return sum;
+}
+
+int create_info(const char *path, FILE *out, struct err *e)
+{
+	const struct template_identity *id;
+	struct template t;
+	time_t created;
+	char date[64];
+	struct tm tm;
+	int r = template_open(&t, path, e);
+
+	if (r)
+		return r;
+	id = &t.id;
+	created = (time_t)id->created;
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC",
+		 gmtime_r(&created, &tm));
+	fprintf(out, "template   %s, format %u\n", path, TEMPLATE_VERSION);
+	fprintf(out, "made       %s by husk %s (%s)\n", date, id->husk_version,
+		id->husk_commit);
+	fprintf(out, "machine    %llu MiB, %u CPU%s\n",
+		(unsigned long long)(id->memory >> 20), id->cpus,
+		id->cpus > 1 ? "s" : "");
+	fprintf(out, "memory     %llu KiB in %u extents\n",
+		(unsigned long long)(memory_bytes(&t) >> 10), t.nr_extents);
+	fprintf(out, "kernel     %s (%s)\n", id->kernel, id->kernel_salt);
+	fprintf(out, "image      %s, %llu bytes\n", id->image,
+		(unsigned long long)id->image_size);
+	if (id->warm)
+		fprintf(out, "warm       %s\n", id->command);
+	template_close(&t);
+	return 0;
+}
+
+int create_verify(const char *path, FILE *out, struct err *e)
+{
+	struct template t;
+	int r = template_open(&t, path, e);
+
+	if (r)
+		return r;
+	r = template_verify(&t, e);
+	if (r)
+		err_prefix(e, "verify template '%s': ", path);
+	else
+		fprintf(out, "%s: whole, %llu KiB of memory in %u extents\n",
+			path, (unsigned long long)(memory_bytes(&t) >> 10),
+			t.nr_extents);
+	template_close(&t);
+	return r;
+}

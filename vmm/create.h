@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `husk template ...`: making a template and looking at one.
+ */
+#ifndef HUSK_CREATE_H
+#define HUSK_CREATE_H
+
+#include "config.h"
+#include "lib/err.h"
+
+#include <stdio.h>
+
+/*
+ * Boot the machine of the configuration until its init waits for a job, or
+ * the warm command for its input, and nothing moves any more; write it to
+ * c->output, or into that when it is a folder. `progress` gets lines on
+ * what is going on, or is NULL.
+ */
+int create_template(const struct config *c, FILE *progress, struct err *e);
+
+/* What the template was made from, in lines. */
+int create_info(const char *path, FILE *out, struct err *e);
+
+/* Read all of it and compare checksums; a line when it is whole. */
+int create_verify(const char *path, FILE *out, struct err *e);
+
+#endif

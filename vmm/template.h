@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A template: a machine at rest, in one file, of which copies are made.
+ *
+ *	+-----------------+ 0
+ *	| head            | fixed header, then sections {type, length, bytes}
+ *	+-----------------+ head_len, a multiple of 4 KiB
+ *	| memory          | runs of guest pages, in the order of the extents;
+ *	|                 | pages of zeros between two runs are holes
+ *	+-----------------+ file_len
+ *
+ * The head has a checksum that is looked at whenever the file is opened. The
+ * memory has one, too, that would take time to check; instead the head holds
+ * the file's own modification time. When it still is that one, the memory is
+ * taken to be as it was written; otherwise it is read through and compared.
+ *
+ * A template is only good on a machine with the CPU features it was made with
+ * and with the image it was made from; the first is the architecture's to
+ * check, the second the caller's.
+ *
+ * Everything in the file is taken for what a stranger wrote: template_parse
+ * checks that every length and range lies where it must, device and vCPU
+ * state is checked by those who load it.
+ */
+#ifndef HUSK_TEMPLATE_H
+#define HUSK_TEMPLATE_H
+
+#include "arch/arch.h"
+#include "core/gmem.h"
+#include "lib/err.h"
+#include "template_identity.h"
+
+#include <stddef.h>
+
+#define TEMPLATE_VERSION     1u
+#define TEMPLATE_HEAD_MAX    (4u << 20)
+#define TEMPLATE_MAX_EXTENTS 65536u
+#define TEMPLATE_DEVICE_MAX  4096u
+
+enum template_section {
+	TEMPLATE_IDENTITY = 1,
+	TEMPLATE_EXTENTS,
+	TEMPLATE_CONSOLE,
+	TEMPLATE_DISK,
+	TEMPLATE_IOAPIC,
+	TEMPLATE_CLOCK,
+	TEMPLATE_VCPU, /* one section for each, in order */
+};
+
+struct template_extent {
+	gpa_t gpa;
+	uint64_t len;		/* both multiples of 4 KiB, len > 0 */
+	uint64_t offset;	/* in the file, a multiple of 4 KiB */
+};
+
+struct template_bytes {
+	const uint8_t *data;	/* points into the head */
+	size_t len;
+};
+
+struct template {
+	int fd;			/* owned; -1: none */
+	uint8_t *head;		/* owned */
+	size_t head_len;
+	uint64_t file_len;
+	uint32_t memory_crc;
+	int64_t stamp_ns;	/* modification time as written */
+	struct template_identity id;
+	unsigned nr_extents, nr_vcpus;
+	struct template_bytes extents, console, disk, ioapic, clock;
+	struct template_bytes vcpu[ARCH_MAX_CPUS];
+};
+
+/* The machine's state for writing; borrowed. */
+struct template_source {
+	struct template_identity id;
+	const struct gmem *mem;
+	struct template_bytes console, disk, ioapic, clock;
+	struct template_bytes vcpu[ARCH_MAX_CPUS];
+};
+
+/*
+ * Write the file beside `path` and put it there when it is complete, readable
+ * by all and writable by none. `progress` (may be NULL) hears of bytes done
+ * and bytes in all.
+ */
+int template_write(const char *path, const struct template_source *s,
+		   void (*progress)(void *opaque, uint64_t done, uint64_t all),
+		   void *opaque, struct err *e);
+
+/* Open and check the head; the memory too when its stamp does not hold. */
+int template_open(struct template *t, const char *path, struct err *e);
+void template_close(struct template *t);
+
+/* Check a head of `len` bytes for a file of `file_len`; fills all but fd. */
+int template_parse(struct template *t, const uint8_t *head, size_t len,
+		   uint64_t file_len, struct err *e);
+
+/* Extent `i` < nr_extents; template_parse has checked it. */
+struct template_extent template_extent(const struct template *t, unsigned i);
+
+/* Read the memory through and compare its checksum. */
+int template_verify(const struct template *t, struct err *e);
+
+/*
+ * Map the memory into `m`, which has the template's size: private, so that
+ * what a copy writes is its own.
+ */
+int template_map(const struct template *t, const struct gmem *m,
+		 struct err *e);
+
+#endif

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Writing a template: memory first, since its extents and checksum are part
+ * of the head, then the head, then the name. A run of guest pages goes on
+ * over short stretches of zeros, which become holes in the file: each extent
+ * is a mapping of its own in every copy, and mappings are what restoring
+ * costs.
+ */
+#include "template.h"
+
+#include "lib/cleanup.h"
+#include "template_format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+/* Pages of zeros that a run goes on over. */
+#define GAP_MAX 32u
+
+struct writer {
+	int fd;
+	uint8_t *head;
+	struct pack pack;
+	uint64_t head_len;	/* reserved for the head */
+	uint64_t end;		/* of the file so far */
+	uint32_t crc;
+	unsigned nr_extents;
+	uint8_t *extents;
+	struct pack extent_pack;
+};
+
+static bool is_zero(const uint8_t *page)
+{
+	static const uint8_t zero[GMEM_PAGE];
+
+	return !memcmp(page, zero, sizeof(zero));
+}
+
+static int write_at(int fd, const void *buf, size_t len, uint64_t off)
+{
+	const uint8_t *p = buf;
+
+	while (len) {
+		ssize_t n = pwrite(fd, p, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+		off += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Write one run of pages; zero pages inside stay holes. */
+static int write_run(struct writer *w, const struct gmem_region *r,
+		     uint64_t start, uint64_t end)
+{
+	uint64_t at;
+
+	if (w->nr_extents == TEMPLATE_MAX_EXTENTS)
+		return -E2BIG;
+	pack_u64(&w->extent_pack, r->base + start);
+	pack_u64(&w->extent_pack, end - start);
+	pack_u64(&w->extent_pack, w->end);
+	w->nr_extents++;
+	for (at = start; at < end; at += GMEM_PAGE) {
+		const uint8_t *page = r->hva + at;
+		int ret;
+
+		w->crc = (uint32_t)crc32(w->crc, page, GMEM_PAGE);
+		if (!is_zero(page)) {
+			ret = write_at(w->fd, page, GMEM_PAGE, w->end);
+			if (ret)
+				return ret;
+		}
+		w->end += GMEM_PAGE;
+	}
+	return 0;
+}
+
+/* End of the run of pages from `start`: the last that is not zero. */
+static uint64_t find_end(const struct gmem_region *r, uint64_t start)
+{
+	uint64_t end = start + GMEM_PAGE, at;
+
+	for (at = end; at < r->len && at - end <= GAP_MAX * GMEM_PAGE;
+	     at += GMEM_PAGE)
+		if (!is_zero(r->hva + at))
+			end = at + GMEM_PAGE;
+	return end;
+}
+
+static int write_region(struct writer *w, const struct gmem_region *r,
+			void (*progress)(void *, uint64_t, uint64_t),
+			void *opaque)
+{
+	uint64_t at = 0, end, told = 0;
+	int ret;
+
+	while (at < r->len) {
+		if (progress && at - told >= (16u << 20)) {
+			progress(opaque, at, r->len);
+			told = at;
+		}
+		if (is_zero(r->hva + at)) {
+			at += GMEM_PAGE;
+			continue;
+		}
+		end = find_end(r, at);
+		ret = write_run(w, r, at, end);
+		if (ret)
+			return ret;
+		at = end;
+	}
+	return 0;
+}
+
+static void put_section(struct pack *p, enum template_section type,
+			struct template_bytes b)
+{
+	pack_u32(p, type);
+	pack_u32(p, (uint32_t)b.len);
+	pack_bytes(p, b.data, b.len);
+	while (p->len % TEMPLATE_ALIGN && !p->failed)
+		pack_u8(p, 0);
+}
+
+static void put_identity(struct pack *p, const struct template_identity *id)
+{
+	uint8_t buf[2048];
+	struct pack own;
+
+	pack_init(&own, buf, sizeof(buf));
+	template_pack_identity(&own, id);
+	p->failed |= own.failed;
+	put_section(p, TEMPLATE_IDENTITY,
+		    (struct template_bytes){ buf, own.len });
+}
+
+static void put_sections(struct writer *w, const struct template_source *s)
+{
+	struct pack *p = &w->pack;
+	unsigned i;
+
+	put_identity(p, &s->id);
+	put_section(p, TEMPLATE_EXTENTS,
+		    (struct template_bytes){ w->extents, w->extent_pack.len });
+	put_section(p, TEMPLATE_CONSOLE, s->console);
+	put_section(p, TEMPLATE_DISK, s->disk);
+	put_section(p, TEMPLATE_IOAPIC, s->ioapic);
+	put_section(p, TEMPLATE_CLOCK, s->clock);
+	for (i = 0; i < s->id.cpus; i++)
+		put_section(p, TEMPLATE_VCPU, s->vcpu[i]);
+	pack_u32(p, 0);
+	pack_u32(p, 0);
+}
+
+/* The head goes in last, with a stamp that is then made the file's own. */
+static int write_head(struct writer *w, const struct template_source *s)
+{
+	struct template_header h = {
+		.version = TEMPLATE_VERSION,
+		.head_len = (uint32_t)w->head_len,
+		.memory_crc = w->crc,
+		.file_len = w->end,
+		.stamp_ns = s->id.created * 1000000000u,
+	};
+	struct timespec times[2] = {
+		{ .tv_sec = (time_t)s->id.created },
+		{ .tv_sec = (time_t)s->id.created },
+	};
+	struct pack again;
+	int r;
+
+	memcpy(h.magic, TEMPLATE_MAGIC, sizeof(h.magic));
+	pack_init(&w->pack, w->head, w->head_len);
+	template_pack_header(&w->pack, &h);
+	put_sections(w, s);
+	if (w->pack.failed)
+		return -E2BIG;
+	h.head_crc = template_head_crc(w->head, w->head_len);
+	pack_init(&again, w->head, w->head_len);
+	template_pack_header(&again, &h);
+	r = write_at(w->fd, w->head, w->head_len, 0);
+	if (!r && ftruncate(w->fd, (off_t)w->end))
+		r = -errno;
+	if (!r && futimens(w->fd, times))
+		r = -errno;
+	return r;
+}
+
+/* Room for the head: what its parts need at most, in whole pages. */
+static uint64_t head_room(const struct template_source *s)
+{
+	uint64_t n = TEMPLATE_HEADER_LEN + 4096 + s->console.len +
+		     s->disk.len + s->ioapic.len + s->clock.len +
+		     (uint64_t)TEMPLATE_MAX_EXTENTS * TEMPLATE_EXTENT_LEN / 16;
+	unsigned i;
+
+	for (i = 0; i < s->id.cpus; i++)
+		n += 16 + s->vcpu[i].len;
+	return (n + GMEM_PAGE - 1) / GMEM_PAGE * GMEM_PAGE;
+}
+
+static int write_parts(struct writer *w, const struct template_source *s,
+		       void (*progress)(void *, uint64_t, uint64_t),
+		       void *opaque)
+{
+	unsigned i;
+	int r = 0;
+
+	w->head_len = head_room(s);
+	w->end = w->head_len;
+	w->head = calloc(1, w->head_len);
+	w->extents = calloc(TEMPLATE_MAX_EXTENTS, TEMPLATE_EXTENT_LEN);
+	if (!w->head || !w->extents)
+		return -ENOMEM;
+	pack_init(&w->extent_pack, w->extents,
+		  TEMPLATE_MAX_EXTENTS * TEMPLATE_EXTENT_LEN);
+	for (i = 0; !r && i < s->mem->nr; i++)
+		r = write_region(w, &s->mem->region[i], progress, opaque);
+	return r ? r : write_head(w, s);
+}
+
+int template_write(const char *path, const struct template_source *s,
+		   void (*progress)(void *opaque, uint64_t done, uint64_t all),
+		   void *opaque, struct err *e)
+{
+	struct writer w = { .fd = -1 };
+	char tmp[4096];
+	int r;
+
+	if (snprintf(tmp, sizeof(tmp), "%s.%d.part", path, (int)getpid()) >=
+	    (int)sizeof(tmp))
+		return err_set(e, ENAMETOOLONG, "write template '%s'", path);
+	w.fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (w.fd < 0)
+		return err_sys(e, "write template '%s'", path);
+	r = write_parts(&w, s, progress, opaque);
+	free(w.head);
+	free(w.extents);
+	close(w.fd);
+	if (!r && rename(tmp, path))
+		r = -errno;
+	if (!r)
+		return 0;
+	unlink(tmp);
+	return err_set(e, -r, "write template '%s': %s", path, strerror(-r));
+}
