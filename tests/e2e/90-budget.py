@@ -49,6 +49,15 @@ def static_image():
     return image
 
 
+def measure_static():
+    """A cold run of a static program: what husk and the kernel cost by themselves."""
+    image = static_image()
+    husk("/bin/true", options=["--image", image])
+    s = husk("/bin/true", options=["--image", image]).status
+    eq(s["verdict"], "exited")
+    return {"static_exits": s["exits"]["total"], "static_guest_pages": s["guest_pages"]}
+
+
 def measure_copy():
     """The same in a copy of a template, and for a static program, too."""
     def run(*options):
@@ -74,6 +83,7 @@ def measure():
     values = {"exits_" + kind: n for kind, n in s["exits"].items() if kind != "signal"}
     values["guest_pages"] = s["guest_pages"]
     values["private_bytes"] = s["private_bytes"]
+    values.update(measure_static())
     values.update(measure_copy())
     for name, product in PRODUCTS.items():
         values[name] = os.stat(os.path.join(ROOT, "build", product)).st_size
