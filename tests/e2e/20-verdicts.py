@@ -203,7 +203,8 @@ def test_status_object():
     check(s["memory_peak"] > 32 << 20, "memory_peak %r" % s["memory_peak"])
     check(s["cpu_user_ns"] > 0 and s["wall_ns"] > 0, "times")
     t = s["timeline_ns"]
-    check(0 < t["t1_run"] < t["t2_init"] < t["t3_first_byte"] < t["t4_exit"], "timeline %r" % t)
+    # In a copy of a template init is ready when the first instruction runs.
+    check(0 < t["t1_run"] <= t["t2_init"] < t["t3_first_byte"] < t["t4_exit"], "timeline %r" % t)
     eq(s["exits"]["total"], sum(v for k, v in s["exits"].items() if k != "total"))
     eq(s["kernel"]["salt"], "husk-1")
     eq(s["kernel"]["size"], os.stat(KERNEL).st_size)
