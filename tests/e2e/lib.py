@@ -94,7 +94,8 @@ def from_template(options):
     """The same run in a copy: what is the machine's goes into a template, made once."""
     own, rest, words = [], [], [str(w) for w in options]
     # A guest of a few instructions never rests: nothing to make a template of.
-    if any("/guest-" in w for w in words):
+    # The log of the boot is not in a copy.
+    if any("/guest-" in w for w in words) or "--console" in words:
         return options
     while words:
         w = words.pop(0)
