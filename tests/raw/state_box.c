@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -271,8 +272,6 @@ void box_settle(struct box *b, unsigned cpu)
 static struct {
 	pthread_t thread;
 	int fd;
-	struct kvm_run *run;
-	unsigned port; /* 0: stopped */
 	bool is_out;
 } runner;
 
@@ -284,9 +283,7 @@ static void ignore(int sig)
 static void *run_thread(void *arg)
 {
 	(void)arg;
-	if (!ioctl(runner.fd, KVM_RUN, 0) &&
-	    runner.run->exit_reason == KVM_EXIT_IO)
-		runner.port = runner.run->io.port;
+	ioctl(runner.fd, KVM_RUN, 0);
 	__atomic_store_n(&runner.is_out, true, __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -294,28 +291,24 @@ static void *run_thread(void *arg)
 void box_start(struct box *b, unsigned cpu)
 {
 	struct sigaction sa = { .sa_handler = ignore };
+	sigset_t alarm_only, before;
 
 	sigaction(SIGUSR1, &sa, NULL);
 	runner.fd = b->fd[cpu];
-	runner.run = b->run[cpu];
-	runner.port = 0;
 	runner.is_out = false;
+	/* The alarm is for the thread that can say what hangs. */
+	sigemptyset(&alarm_only);
+	sigaddset(&alarm_only, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &alarm_only, &before);
 	assert_int_equal(pthread_create(&runner.thread, NULL, run_thread, NULL),
 			 0);
-}
-
-unsigned box_wait(void)
-{
-	pthread_join(runner.thread, NULL);
-	return runner.port;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void box_stop(struct box *b, unsigned cpu)
 {
 	const struct timespec tick = { 0, 1000000 };
 
-	/* Some way first, or one CPU for both threads would see no step. */
-	nanosleep(&tick, NULL);
 	__atomic_store_n(&b->run[cpu]->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	while (!__atomic_load_n(&runner.is_out, __ATOMIC_ACQUIRE)) {
 		pthread_kill(runner.thread, SIGUSR1);
@@ -344,6 +337,7 @@ void box_ready(struct box *b, unsigned nr, uint64_t flags, uint64_t delta)
 
 void box_ready_two(struct box *b, uint64_t flags)
 {
+	struct timespec wait = { 0, 1000000 };
 	struct kvm_mp_state mp = { 0 };
 
 	box_ready(b, 2, SG_MP | flags, 0);
@@ -351,11 +345,16 @@ void box_ready_two(struct box *b, uint64_t flags)
 	box_settle(b, 1);
 	if (!(flags & SG_IRQ))
 		return;
+	/* Longer each time, until it gets as far as its HLT. */
 	do {
 		box_start(b, 1);
+		nanosleep(&wait, NULL);
 		box_stop(b, 1);
 		ioctl(b->fd[1], KVM_GET_MP_STATE, &mp);
-	} while (mp.mp_state != KVM_MP_STATE_HALTED);
+		if (wait.tv_nsec < 500000000)
+			wait.tv_nsec *= 2;
+	} while (mp.mp_state != KVM_MP_STATE_HALTED && !is_hung);
+	assert_int_equal(mp.mp_state, KVM_MP_STATE_HALTED);
 }
 
 /* ---- state ---- */

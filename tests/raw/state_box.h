@@ -61,9 +61,8 @@ unsigned box_run(struct box *b, unsigned cpu);
 /* Let the last exit take effect without running on. */
 void box_settle(struct box *b, unsigned cpu);
 
-/* Run in a thread: until an OUT, or until stopped by box_stop. */
+/* Run in a thread, one at a time; box_stop makes it leave and waits. */
 void box_start(struct box *b, unsigned cpu);
-unsigned box_wait(void);
 void box_stop(struct box *b, unsigned cpu);
 
 void box_save(const struct box *b, struct box_state *s);
