@@ -177,6 +177,23 @@ static void armed_timer_fires(void **unused)
 	assert_fires();
 }
 
+/* Of a TSC far from a new vCPU's: months are between the two deadlines. */
+static void old_timer_fires(void **unused)
+{
+	struct vcpu_tsc *tsc;
+
+	(void)unused;
+	box_ready(&box, 1, can & SG_IRQ, 100 * SOON);
+	box_save(&box, &state);
+	if (can & BOX_TSC) {
+		tsc = box_part(&state, 0, VCPU_TSC);
+		tsc->value = 1ull << 55;
+		tsc->deadline = tsc->value + SOON;
+	}
+	box_copy(&copy, &box, &state);
+	assert_fires();
+}
+
 /* Its time came between the last instruction and the save. */
 static void expired_timer_fires(void **unused)
 {
@@ -269,12 +286,12 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(tsc_goes_on),	   TEST(young_tsc_goes_on),
-		TEST(old_tsc_goes_on),	   TEST(clock_goes_on),
-		TEST(old_clock_goes_on),   TEST(armed_timer_fires),
-		TEST(expired_timer_fires), TEST(every_copy_wakes),
-		TEST(both_go_on_in_step),  TEST(one_tsc_for_both),
-		TEST(waiting_vcpu_waits),
+		TEST(tsc_goes_on),	 TEST(young_tsc_goes_on),
+		TEST(old_tsc_goes_on),	 TEST(clock_goes_on),
+		TEST(old_clock_goes_on), TEST(armed_timer_fires),
+		TEST(old_timer_fires),	 TEST(expired_timer_fires),
+		TEST(every_copy_wakes),	 TEST(both_go_on_in_step),
+		TEST(one_tsc_for_both),	 TEST(waiting_vcpu_waits),
 	};
 
 	box_watch(HANG_S);
