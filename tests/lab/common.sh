@@ -19,8 +19,11 @@ lab_die() {
 	exit 125
 }
 
+# lab_select NAME [--icount]. A lab with exact time never shares its name with
+# one without: the first that is up would serve both, and its clock is wrong.
 lab_select() {
 	lab=$1
+	[ "${2:-}" != --icount ] || lab=${lab%-icount}-icount
 	case $lab in
 	*[!A-Za-z0-9_.-]* | '' | .* | -* | share | bin | \
 		ready | initrd | make.lock)

@@ -282,6 +282,7 @@ fi
 
 # --- exact time
 
+# Beside a lab of the same name without: its clock is no use here.
 icount() {
 	local a b
 	a=$("$lab/run" --icount --ram "$build/lab/bin/probe" probe forkexec)
