@@ -7,9 +7,11 @@ from each other and from the file; nothing that should be random comes twice
 (HUSK_RUNS=1000 copies, fewer by default; in the lab without RDRAND, see
 tests/e2e/run); clocks go on and are right; every copy answers; what is no
 whole template of this husk, host and image is refused before the guest runs;
-several vCPUs; a larger machine costs no more to copy. Warm templates are in
+several vCPUs; plain and huge pages; a larger machine costs no more to copy. Warm templates are in
 suite 81.
 """
+
+import re
 
 from lib import *
 
@@ -269,6 +271,51 @@ def test_cpus():
     for _ in range(3):
         r = copy("sh", "-c", "nproc; for i in 0 1 2 3; do taskset -c $i sh -c 'sleep 0.02; echo $((2 * 21))' & done; wait", of=of)
         eq((r.rc, r.out), (0, b"4\n42\n42\n42\n42\n"))
+
+
+def machine_pid(p):
+    """The process that is the machine: husk's child, or husk itself."""
+    with open("/proc/%d/task/%d/children" % (p.pid, p.pid)) as f:
+        return int((f.read().split() or [p.pid])[0])
+
+
+def huge_kib(p):
+    with open("/proc/%d/smaps_rollup" % machine_pid(p)) as f:
+        return int(next(line for line in f if line.startswith("AnonHugePages")).split()[1])
+
+
+def test_huge_pages():
+    """made and copied with huge pages behind the memory and without, in each combination"""
+    knob = "/sys/kernel/mm/transparent_hugepage/enabled"
+    before = re.search(r"\[(\w+)\]", head_of(knob, -1).decode()).group(1)
+    of = {}
+
+    def choose(mode):
+        if os.environ.get("HUSK_IN_LAB"):  # elsewhere the host is not ours
+            with open(knob, "w") as f:
+                f.write(mode)
+    try:
+        for mode in ("never", "always"):
+            choose(mode)
+            p = start("sh", "-c", "echo; read l")
+            p.stdout.readline()
+            if os.environ.get("HUSK_IN_LAB"):
+                eq(huge_kib(p) > 0, mode == "always", "huge pages with '%s'" % mode)
+            talk(p)
+            of[mode] = make_template("--cpus=%d" % (1 + len(of)))
+        for mode in ("never", "always"):
+            choose(mode)
+            for made_with, path in of.items():
+                r = copy("sh", "-c", "head -c 8M /dev/zero >/tmp/x; wc -c </tmp/x; sha256sum </usr/bin/perl", of=path)
+                eq((r.rc, r.err), (0, b""), "made with %s, copied with %s" % (made_with, mode))
+                want = "8388608\n%s  -\n" % perl_sum()
+                eq(r.out.decode(), want, "made with %s, copied with %s" % (made_with, mode))
+    finally:
+        choose(before)
+
+
+def perl_sum():
+    return husk("sha256sum", "/usr/bin/perl").out.split()[0].decode()
 
 
 def test_cost_by_memory():

@@ -5,7 +5,8 @@ Shows of issue 3: "the warm command writes one byte to the descriptor in
 HUSK_READY_FD when it is ready, and then reads stdin; in the copy, stdin,
 stdout, stderr and fd 3 are the job's"; it gets a fresh seed on HUSK_SEED_FD;
 boot id, clock, host name and the time origin of limits are the copy's;
-timers armed before the template was made fire; examples/warm.py and warm.sh.
+timers armed before the template was made fire, those for a time of day at
+that time; examples/warm.py and warm.sh.
 """
 
 from lib import *
@@ -135,6 +136,35 @@ def test_clocks():
         eq(fired, b"1", "alarms")
         check(12 <= float(passed) < 300, "monotonic time from arming to firing: %s" % passed)
         eq(p.wait(), 0)
+
+
+ABSOLUTE = """
+import ctypes, os, select, struct, time
+libc = ctypes.CDLL(None)
+def timer(at, flags=1):  # TFD_TIMER_ABSTIME of CLOCK_REALTIME
+    fd = libc.timerfd_create(0, 0)
+    assert not libc.timerfd_settime(fd, flags, struct.pack("qqqq", 0, 0, at, 0), None)
+    return fd
+start = int(time.time())
+past, ahead, told = timer(start + 5), timer(start + 40), timer(start + 9999, 3)
+os.write(int(os.environ["HUSK_READY_FD"]), b".")
+input()
+print(time.time() >= start + 5, os.read(past, 8) == struct.pack("q", 1))
+try:
+    os.read(told, 8)
+except OSError as e:
+    print(e.errno)
+print(select.select([ahead], [], [], 0)[0], os.read(ahead, 8) == struct.pack("q", 1), time.time() >= start + 40)
+"""
+
+
+def test_wall_clock_timers():
+    """a timer for a time of day that passed in the file fires at once, a later one then"""
+    of = template("python3", "-c", ABSOLUTE)
+    time.sleep(8)
+    r = go(of, b"\n")
+    # 125: ECANCELED, what TFD_TIMER_CANCEL_ON_SET says of a clock that was set.
+    eq((r.rc, r.out, r.err), (0, b"True True\n125\n[] True True\n", b""))
 
 
 def test_limits_count_from_the_copy():
