@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Target bench-cold: what it measures and how is told by bench/cold itself.
+# Targets bench and bench-doc, see bench/README.md, and bench-cold; what each
+# measures and how is told by bench/run, bench/document and bench/cold.
 
 BENCH_CFLAGS := $(STD) $(WARN) -O2 $(CFLAGS)
 bench_STAMP  := $(CC) $(BENCH_CFLAGS)
+BENCH_PROGS  := $(BUILD)/bench/true $(BUILD)/bench/spawn $(BUILD)/bench/work
 
-$(BUILD)/bench/true $(BUILD)/bench/spawn: $(BUILD)/bench/%: bench/%.c \
-		$(BUILD)/.flags-bench
+$(BENCH_PROGS): $(BUILD)/bench/%: bench/%.c $(BUILD)/.flags-bench
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BENCH_CFLAGS) -static -o $@ $<
@@ -13,12 +14,29 @@ $(BUILD)/bench/true $(BUILD)/bench/spawn: $(BUILD)/bench/%: bench/%.c \
 # The smallest image that true can run from.
 $(BUILD)/bench/true.ext4: $(BUILD)/bench/true $(BUILD)/husk-image
 	$(call say,IMAGE,$@)
-	$(Q)rm -rf $(@D)/root && mkdir -p $(@D)/root/bin && \
-		cp $< $(@D)/root/bin/true && $(BUILD)/husk-image build -q \
-		--from $(@D)/root --owner 0:0 -o $@
+	$(Q)rm -rf $(@D)/small && mkdir -p $(@D)/small/bin && \
+		cp $< $(@D)/small/bin/true && $(BUILD)/husk-image build -q \
+		--from $(@D)/small --owner 0:0 -o $@
+
+# The base image and bench's own programs: as an image, and unpacked.
+$(BUILD)/bench/root.ext4: $(BUILD)/base.ext4 $(BENCH_PROGS) bench/jobs.py \
+		bench/make-root
+	$(call say,IMAGE,$@)
+	$(Q)bench/make-root $(BUILD)
 
 BENCH_NEEDS := $(BUILD)/husk $(BUILD)/vmlinux $(BUILD)/lab/ready \
-	       $(BUILD)/bench/spawn $(BUILD)/bench/true.ext4
-.PHONY: bench-cold
-bench-cold: $(BENCH_NEEDS) ## time a cold run in exact lab time (ROUNDS=)
+	       $(BUILD)/bench/spawn
+.PHONY: bench bench-doc bench-cold
+bench: $(BENCH_NEEDS) $(BUILD)/bench/root.ext4 ## compare with other sandboxes (BENCH=, ROUNDS=), write docs/benchmarks.md
+	@[ '$(DEPS)' != 1 ] || tools/deps --quiet --table tools/bench-packages || \
+		tools/deps --install --table tools/bench-packages || :
+	@BUILD='$(BUILD)' tools/step bench 2400 $(BUILD)/log/bench.log -- \
+		bench/run $(BENCH) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@grep ' left out' $(BUILD)/log/bench.log || :
+	@BUILD='$(BUILD)' bench/document
+
+bench-doc: ## write docs/benchmarks.md from the numbers that are there
+	@BUILD='$(BUILD)' bench/document
+
+bench-cold: $(BENCH_NEEDS) $(BUILD)/bench/true.ext4 ## time a cold run in exact lab time (ROUNDS=)
 	@BUILD='$(BUILD)' bench/cold $(if $(ROUNDS),--rounds $(ROUNDS))

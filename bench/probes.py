@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""What bench counts on the host that runs the jobs: memory, deaths, leftovers.
+
+Expects to be in a PID namespace of its own: every process there besides us is
+the contender's, and is ended here when its question is answered.
+"""
+
+import os
+import platform
+import select
+import signal
+import subprocess
+import time
+
+PATIENCE_S = 120
+# How long after a kill leftovers are counted: what is still ending is none.
+SETTLE_S = 2
+
+
+def pids():
+    return {int(d) for d in os.listdir("/proc") if d.isdigit()} - {os.getpid()}
+
+
+def end_all(but):
+    for _ in range(100):
+        rest = pids() - but
+        if not rest:
+            return
+        for pid in rest:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        reap(but)
+        time.sleep(0.02)
+
+
+def reap(but=frozenset()):
+    """We are PID 1: the orphans of contenders are ours. Not those that we still wait for."""
+    try:
+        while True:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+    except ChildProcessError:
+        pass
+
+
+def start(argv):
+    """A contender with its stdout in a pipe, in a group of its own."""
+    words = [w.replace("@N", str(time.monotonic_ns())) for w in argv]
+    root = None
+    if words[0].startswith("chroot="):
+        root = words.pop(0)[len("chroot="):]
+
+    def enter():
+        if root:
+            os.chroot(root)
+            os.chdir("/")
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                            preexec_fn=enter, start_new_session=True, bufsize=0)
+
+
+def first_byte(p):
+    ready, _, _ = select.select([p.stdout], [], [], PATIENCE_S)
+    if not ready or not p.stdout.read(1):
+        raise OSError("no output within %d s" % PATIENCE_S)
+
+
+def available():
+    with open("/proc/meminfo") as f:
+        for line in f:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    raise OSError("no MemAvailable in /proc/meminfo")
+
+
+def private(pid):
+    """Bytes that this process has for itself; 0 when it is gone."""
+    try:
+        with open("/proc/%d/smaps_rollup" % pid) as f:
+            return sum(int(line.split()[1]) * 1024 for line in f if line.startswith("Private_"))
+    except OSError:
+        return 0
+
+
+def idle(argv, counts):
+    """What instances that wait take, for each of `counts`: private, and of the host's memory.
+
+    The host's is counted from the first instance on: what that one has brought
+    into memory for all of them is not what one more costs.
+    """
+    before, running, found, free = pids(), [], [], None
+    try:
+        for count in counts:
+            while len(running) < count:
+                running.append(start(argv))
+                first_byte(running[-1])
+            time.sleep(SETTLE_S)
+            new = pids() - before
+            left = available()
+            free = left if free is None else free
+            found.append({
+                "instances": count,
+                "private_bytes": sum(map(private, new)) // count,
+                "more_bytes": (free - left) // (count - 1) if count > 1 else None,
+                "processes": len(new) / count,
+            })
+        return found
+    finally:
+        for p in running:
+            p.kill()
+            p.stdout.close()
+        end_all(before)
+        for p in running:
+            p.wait()
+
+
+def deadline(argv, seconds, own):
+    """Nanoseconds from a deadline until the job has closed its stdout and the contender ended.
+
+    The contender's own deadline where it has one, else SIGKILL at that time,
+    as timeout(1) would do. None when the job was still there 10 s later.
+    """
+    before = pids()
+    begin = time.monotonic_ns()
+    p = start(argv)
+    try:
+        left = seconds if not own else seconds + 10
+        end = time.monotonic() + left
+        first_byte(p)
+        gone = drain(p, end)
+        if not own:
+            p.kill()
+            gone = drain(p, time.monotonic() + 10)
+        if not gone:
+            return None
+        p.wait(timeout=10)
+        return time.monotonic_ns() - begin - int(seconds * 1e9)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        p.kill()
+        p.stdout.close()
+        end_all(before)
+        p.wait()
+
+
+def drain(p, end):
+    """Reads a stdout until its end (True) or until a time (False)."""
+    while True:
+        ready, _, _ = select.select([p.stdout], [], [], max(0, end - time.monotonic()))
+        if not ready:
+            return False
+        if not p.stdout.read(1 << 16):
+            return True
+
+
+def tree(top):
+    """How many files and folders are below, on this file system."""
+    try:
+        device = os.stat(top).st_dev
+    except OSError:
+        return 0
+    total = 0
+    for folder, dirs, files in os.walk(top):
+        dirs[:] = [d for d in dirs if os.lstat(os.path.join(folder, d)).st_dev == device]
+        total += len(dirs) + len(files)
+    return total
+
+
+def traces(state):
+    with open("/proc/self/mountinfo") as f:
+        mounts = len(f.readlines())
+    return {
+        "processes": len(pids()),
+        "mounts": mounts,
+        "cgroups": sum(len(dirs) for _, dirs, _ in os.walk("/sys/fs/cgroup")),
+        "files": sum(map(tree, ("/tmp", "/run", "/var/tmp", "/dev/shm", state))),
+    }
+
+
+def leftovers(argv, state):
+    """What SIGKILL of a contender leaves: processes, mounts, control groups, files."""
+    # A first run makes what is kept for good, which is no leftover.
+    for _ in range(2):
+        held, before = pids(), traces(state)
+        p = start(argv)
+        try:
+            first_byte(p)
+            p.kill()
+            p.wait()
+            time.sleep(SETTLE_S)
+            reap()
+            after = traces(state)
+        finally:
+            p.kill()
+            p.stdout.close()
+            end_all(held)
+    return {key: max(0, after[key] - before[key]) for key in before}
+
+
+def cpu():
+    with open("/proc/cpuinfo") as f:
+        for line in f:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def host():
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "cpu": cpu(),
+        "cpus": os.cpu_count(),
+        "kernel": platform.release(),
+        "memory": total,
+        "kvm": os.path.exists("/dev/kvm"),
+    }
