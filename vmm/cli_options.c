@@ -306,6 +306,22 @@ static int set_hostname(struct cli *out, const struct cli_value *v,
 	return 0;
 }
 
+static int set_jail(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	if (!strcmp(v->text, "auto"))
+		out->config.jail = JAIL_AUTO;
+	else if (!strcmp(v->text, "require"))
+		out->config.jail = JAIL_REQUIRE;
+	else if (!strcmp(v->text, "off"))
+		out->config.jail = JAIL_OFF;
+	else
+		return err_set(e, EINVAL,
+			       "--jail " CLI_GIVEN
+			       ": neither auto, require nor off",
+			       v->text);
+	return 0;
+}
+
 static int set_json(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)v;
@@ -383,6 +399,13 @@ const struct cli_option cli_options[] = {
 	 "truncate: drop what is over the limit;\n"
 	 "kill: end the job [truncate]",
 	 RUN_BIT, CLI_TEXT, 0, 0, set_on_output_limit},
+
+	{.help = "Safety"},
+	{"jail", "HOW",
+	 "what husk itself gives up before the guest runs:\n"
+	 "auto: all that this host allows; require: no\n"
+	 "less than all; off: nothing, to debug husk [auto]",
+	 RUN_BIT | MAKE_BIT, CLI_TEXT, 0, 0, set_jail},
 
 	{.help = "Streams and reports"},
 	{"result", "FILE", "where the job's descriptor 3 goes", RUN_BIT,

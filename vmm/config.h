@@ -29,6 +29,13 @@ enum output_action {
 	OUTPUT_KILL,
 };
 
+/* What to do without a layer of husk's own jail. */
+enum jail_mode {
+	JAIL_AUTO,	/* go on */
+	JAIL_REQUIRE,	/* refuse */
+	JAIL_OFF,	/* take none, for debugging */
+};
+
 struct config {
 	const char *image;	 /* ext4 file or block device */
 	const char *kernel;	 /* vmlinux, may be gzip'ed */
@@ -54,6 +61,7 @@ struct config {
 	const char *status_file;
 	const char *console_file;
 	bool timeline;
+	enum jail_mode jail;
 	const char *workdir;
 	const char *hostname;
 	uint32_t uid, gid;

@@ -13,10 +13,8 @@
 #include "version.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 /*
@@ -37,9 +35,9 @@ static int find_quiet(struct run *run, struct err *e)
 		nanosleep(&pause, NULL);
 		if (pause.tv_nsec < QUIET_LAST)
 			pause.tv_nsec += pause.tv_nsec / 2;
-		vm_stop(&run->vm);
-		if (vm_is_idle(&run->vm))
-			return 0;
+		r = vm_pause(&run->vm, e);
+		if (r || vm_is_idle(&run->vm))
+			return r;
 		r = vm_start(&run->vm, e);
 		if (r)
 			return r;
@@ -56,7 +54,8 @@ static void append_word(char *buf, size_t size, const char *word)
 	snprintf(buf + len, size - len, "%s%s", len ? " " : "", word);
 }
 
-static void fill_identity(const struct run *run, struct template_identity *id)
+static void fill_identity(const struct run *run, uint64_t created,
+			  struct template_identity *id)
 {
 	const struct config *c = run->config;
 	auto_free char *kernel = realpath(c->kernel, NULL);
@@ -66,7 +65,7 @@ static void fill_identity(const struct run *run, struct template_identity *id)
 	*id = (struct template_identity){
 		.memory = c->memory,
 		.cpus = c->cpus,
-		.created = (uint64_t)time(NULL),
+		.created = created,
 		.kernel_size = run->vm.kernel_size,
 		.kernel_mtime = run->vm.kernel_mtime,
 		.image_size = run->disk.size,
@@ -94,37 +93,22 @@ static void show_progress(void *opaque, uint64_t done, uint64_t all)
 	fflush(out);
 }
 
-/* A folder stands for a file in it, so that a name need not be thought of. */
-static int find_output(struct run *run, char *buf, size_t size, struct err *e)
-{
-	const char *output = run->config->output;
-	struct stat st;
-
-	if (stat(output, &st) || !S_ISDIR(st.st_mode))
-		return 0;
-	if (snprintf(buf, size, "%s/template.husk", output) >= (int)size)
-		return err_set(e, ENAMETOOLONG, "write template '%s'", output);
-	run->own.output = buf;
-	return 0;
-}
-
-static int keep(struct run *run, FILE *progress, struct err *e)
+static int keep(struct run *run, struct template_source *source,
+		const struct template_file *file, FILE *progress,
+		struct err *e)
 {
 	auto_free struct vm_state *state = malloc(sizeof(*state));
-	struct template_source source = { 0 };
 	int r;
 
 	if (!state)
 		return err_sys(e, "get memory for the machine's state");
 	r = find_quiet(run, e);
+	if (!r)
+		r = vm_save(&run->vm, state, source, e);
 	if (r)
 		return r;
-	fill_identity(run, &source.id);
-	r = vm_save(&run->vm, state, &source, e);
-	if (r)
-		return r;
-	r = template_write(run->config->output, &source,
-			   progress ? show_progress : NULL, progress, e);
+	r = template_write(file, source, progress ? show_progress : NULL,
+			   progress, e);
 	if (progress)
 		fputs("\r\033[K", progress);
 	return r;
@@ -154,24 +138,27 @@ static int explain(const struct run *run, struct err *e)
 	}
 }
 
-int create_template(const struct config *c, FILE *progress, struct err *e)
+int create_template(const struct config *c, const struct run_start *start,
+		    const struct template_file *file, FILE *progress,
+		    struct err *e)
 {
-	uint64_t t0_ns = loop_now();
-	char path[PATH_MAX];
+	struct template_source source = { 0 };
 	struct outcome o;
 	struct run run;
 	int r;
 
-	run_init(&run, c, &o, t0_ns);
+	run_init(&run, c, start, &o);
 	run.creating = true;
 	if (progress)
 		fprintf(progress, c->warm ? "booting, warming up\n" :
 					    "booting\n");
-	r = find_output(&run, path, sizeof(path), e);
-	if (!r)
-		r = run_set_up(&run, e);
-	if (!r)
-		run_arm_deadline(&run, t0_ns);
+	r = run_set_up(&run, e);
+	if (!r) {
+		/* Names of files cannot be asked for inside the jail. */
+		fill_identity(&run, file->created, &source.id);
+		run_arm_deadline(&run, start->t0_ns);
+		r = run_enter_jail(&run, e);
+	}
 	if (!r)
 		r = vm_start(&run.vm, e);
 	if (!r)
@@ -179,7 +166,7 @@ int create_template(const struct config *c, FILE *progress, struct err *e)
 	if (!r)
 		r = explain(&run, e);
 	if (!r)
-		r = keep(&run, progress, e);
+		r = keep(&run, &source, file, progress, e);
 	run_release(&run);
 	return r;
 }

@@ -7,16 +7,20 @@
 
 #include "config.h"
 #include "lib/err.h"
+#include "run_open.h"
+#include "template.h"
 
 #include <stdio.h>
 
 /*
  * Boot the machine of the configuration until its init waits for a job, or
  * the warm command for its input, and nothing moves any more; write it to
- * c->output, or into that when it is a folder. `progress` gets lines on
- * what is going on, or is NULL.
+ * `file`. `progress` gets lines on what is going on, or is NULL. The process
+ * is jailed after.
  */
-int create_template(const struct config *c, FILE *progress, struct err *e);
+int create_template(const struct config *c, const struct run_start *start,
+		    const struct template_file *file, FILE *progress,
+		    struct err *e);
 
 /* What the template was made from, in lines. */
 int create_info(const char *path, FILE *out, struct err *e);

@@ -5,6 +5,7 @@
  */
 #include "kvm.h"
 
+#include "arch/arch.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
@@ -123,6 +124,8 @@ int kvm_create_vm(struct kvm *k, const struct gmem *m, unsigned nr_pins,
 	while (k->vm_fd < 0 && errno == EINTR);
 	if (k->vm_fd < 0)
 		return err_sys(e, "create a VM");
+	/* No reason to fail: the jail says what a host lacks. */
+	k->narrowed = !arch_vm_narrow(k->vm_fd);
 	r = add_memory(k, m, e);
 	if (r)
 		return r;

@@ -14,6 +14,7 @@
 #include "lib/err.h"
 
 #include <linux/kvm.h>
+#include <stdbool.h>
 
 struct kvm_cap {
 	int cap;
@@ -28,6 +29,7 @@ struct kvm {
 	int fd;			/* /dev/kvm, owned; -1: closed */
 	int vm_fd;		/* owned; -1: none */
 	int run_size;		/* bytes of struct kvm_run to map */
+	bool narrowed;		/* its MSRs are filtered */
 };
 
 /* Open /dev/kvm and check version and capabilities. */

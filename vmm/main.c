@@ -15,6 +15,8 @@
 #include "paths.h"
 #include "run.h"
 #include "status.h"
+#include "supervisor.h"
+#include "template.h"
 #include "version.h"
 
 #include <fcntl.h>
@@ -41,7 +43,7 @@ static void write_stderr(const char *s, size_t len)
 	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
 	ssize_t n = 0;
 
-	if (poll(&p, 1, 0) > 0)
+	if (ppoll(&p, 1, &(struct timespec){0}, NULL) > 0)
 		n = write(STDERR_FILENO, s, len);
 	(void)n; /* there is nowhere left to say it */
 }
@@ -108,12 +110,12 @@ static int check(const struct cli *cli)
 					wants_colour(STDOUT_FILENO)));
 }
 
-static void print_timeline(const struct outcome *o)
+static void print_timeline(const struct outcome *o, bool colour)
 {
 	char buf[4096];
 	size_t len;
 
-	len = status_timeline(buf, sizeof(buf), o, wants_colour(STDERR_FILENO));
+	len = status_timeline(buf, sizeof(buf), o, colour);
 	write_stderr(buf, len);
 }
 
@@ -145,17 +147,63 @@ static void find_files(struct config *c, char **kernel, char **image)
 		c->image = *image = paths_find("base.ext4", "image", &e);
 }
 
-static int create(struct config *c)
+static void warn_unjailed(const struct config *c)
 {
+	if (c->jail == JAIL_OFF)
+		print_line("warning: --jail=off: if the guest breaks out of "
+			   "KVM or husk, nothing holds it");
+}
+
+static int make_template(struct config *c, const struct run_start *start,
+			 const struct template_file *file)
+{
+	FILE *progress = isatty(STDERR_FILENO) ? stderr : NULL;
 	auto_free char *kernel = NULL, *image = NULL;
 	struct err e;
 
-	if (refuse_closed_streams(&e))
-		return fail(&e);
 	find_files(c, &kernel, &image);
-	if (create_template(c, isatty(STDERR_FILENO) ? stderr : NULL, &e) < 0)
+	if (create_template(c, start, file, progress, &e) < 0)
 		return fail(&e);
 	return 0;
+}
+
+static int watch_maker(struct supervisor *s, struct template_file *file)
+{
+	struct supervisor_end end;
+	struct err e;
+	int status;
+
+	supervisor_wait(s, file->fd, &end);
+	status = end.status;
+	if (end.late)
+		err_set(&e, ETIME, "make the template: time limit reached");
+	else if (end.signal)
+		supervisor_explain(&end, &e);
+	if (end.late || end.signal)
+		status = fail(&e);
+	if (template_finish(file, !status, &e))
+		return fail(&e);
+	return status;
+}
+
+static int create(struct config *c, uint64_t t0_ns)
+{
+	struct supervisor s;
+	struct run_start start = {t0_ns, -1, &s};
+	struct template_file file;
+	struct err e;
+
+	if (refuse_closed_streams(&e) ||
+	    run_open_status(c, &start.status_fd, &e) ||
+	    template_begin(&file, c->output, &e))
+		return fail(&e);
+	warn_unjailed(c);
+	if (supervisor_split(&s, c->jail != JAIL_OFF, &e)) {
+		fail(&e);
+		template_finish(&file, false, &e);
+		return STATUS_FAILURE;
+	}
+	return s.pid ? watch_maker(&s, &file) : make_template(c, &start, &file);
 }
 
 static int look(int (*with)(const char *, FILE *, struct err *),
@@ -168,22 +216,53 @@ static int look(int (*with)(const char *, FILE *, struct err *),
 	return finish_stdout(0);
 }
 
-static int run(struct config *c, uint64_t t0_ns)
+static int run_machine(struct config *c, const struct run_start *start)
 {
 	auto_free char *kernel = NULL, *image = NULL;
+	bool colour = c->timeline && wants_colour(STDERR_FILENO);
 	struct outcome o = {0};
 	struct err e;
 
-	if (refuse_closed_streams(&e))
-		return fail(&e);
 	find_files(c, &kernel, &image);
-	if (run_job(c, t0_ns, &o, &e) < 0)
+	if (run_job(c, start, &o, &e) < 0)
 		return fail(&e);
 	if (outcome_line(&o))
 		print_line(outcome_line(&o));
 	if (c->timeline)
-		print_timeline(&o);
+		print_timeline(&o, colour);
 	return outcome_exit_status(&o);
+}
+
+/* A machine that could not say itself how it ended has somebody who does. */
+static int watch_machine(const struct config *c, struct supervisor *s,
+			 const struct run_start *start)
+{
+	struct supervisor_end end;
+	struct outcome o;
+	struct err e;
+
+	supervisor_wait(s, start->status_fd, &end);
+	if (!end.signal && !end.late)
+		return end.status;
+	supervisor_explain(&end, &e);
+	run_report_loss(c, start, end.late, &e, &o);
+	print_line(outcome_line(&o));
+	return outcome_exit_status(&o);
+}
+
+static int run(struct config *c, uint64_t t0_ns)
+{
+	struct supervisor s;
+	struct run_start start = {t0_ns, -1, &s};
+	struct err e;
+
+	if (refuse_closed_streams(&e) ||
+	    run_open_status(c, &start.status_fd, &e))
+		return fail(&e);
+	warn_unjailed(c);
+	if (supervisor_split(&s, c->jail != JAIL_OFF, &e))
+		return fail(&e);
+	return s.pid ? watch_machine(c, &s, &start) : run_machine(c, &start);
 }
 
 int main(int argc, char **argv, char **envp)
@@ -203,7 +282,7 @@ int main(int argc, char **argv, char **envp)
 	case CLI_CHECK:
 		return check(&cli);
 	case CLI_TEMPLATE_CREATE:
-		return create(&cli.config);
+		return create(&cli.config, t0_ns);
 	case CLI_TEMPLATE_INFO:
 		return look(create_info, cli.file);
 	case CLI_TEMPLATE_VERIFY:

@@ -9,12 +9,14 @@
 #include "lib/cleanup.h"
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #define PAGEMAP_PRESENT	  (1ull << 63)
 #define PAGEMAP_EXCLUSIVE (1ull << 56)
 #define CHUNK		  512u
+#define ROLLUP_MAX	  4096u
 
 struct pages {
 	uint64_t present, own;
@@ -40,7 +42,8 @@ static void count_region(int fd, const struct gmem_region *r, struct pages *sum)
 
 	while (left) {
 		size_t n = left < CHUNK ? (size_t)left : CHUNK;
-		ssize_t got = pread(fd, entry, n * sizeof(entry[0]), off);
+		struct iovec iov = { entry, n * sizeof(entry[0]) };
+		ssize_t got = preadv(fd, &iov, 1, off);
 
 		if (got <= 0)
 			return;
@@ -51,30 +54,49 @@ static void count_region(int fd, const struct gmem_region *r, struct pages *sum)
 	}
 }
 
-/* Private pages of the whole process, bytes. */
-static uint64_t private_total(void)
+/* The number of KiB behind `key`, as bytes. */
+static uint64_t find_bytes(const char *text, const char *key)
 {
-	auto_file f = fopen("/proc/self/smaps_rollup", "re");
-	unsigned long long kib, sum = 0;
-	char line[128];
+	const char *at = strstr(text, key);
 
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Private_Clean: %llu kB", &kib) == 1 ||
-		    sscanf(line, "Private_Dirty: %llu kB", &kib) == 1)
-			sum += kib * 1024;
-	return sum;
+	return at ? strtoull(at + strlen(key), NULL, 10) * 1024 : 0;
 }
 
-void measure_memory(const struct gmem *m, uint64_t *guest_pages,
-		    uint64_t *private_bytes)
+/* Private pages of the whole process, bytes. */
+static uint64_t private_total(int fd)
 {
-	auto_fd fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t total = private_total();
+	char text[ROLLUP_MAX];
+	struct iovec iov = { text, sizeof(text) - 1 };
+	ssize_t n = preadv(fd, &iov, 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return find_bytes(text, "Private_Clean:") +
+	       find_bytes(text, "Private_Dirty:");
+}
+
+void measure_open(struct measure *t)
+{
+	t->pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	t->rollup_fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+}
+
+void measure_close(struct measure *t)
+{
+	cleanup_fd(&t->pagemap_fd);
+	cleanup_fd(&t->rollup_fd);
+}
+
+void measure_memory(const struct measure *t, const struct gmem *m,
+		    uint64_t *guest_pages, uint64_t *private_bytes)
+{
+	uint64_t total = private_total(t->rollup_fd);
 	struct pages sum = { 0 };
 	unsigned i;
 
-	for (i = 0; fd >= 0 && i < m->nr; i++)
-		count_region(fd, &m->region[i], &sum);
+	for (i = 0; t->pagemap_fd >= 0 && i < m->nr; i++)
+		count_region(t->pagemap_fd, &m->region[i], &sum);
 	*guest_pages = sum.present;
 	*private_bytes =
 		total > sum.own * GMEM_PAGE ? total - sum.own * GMEM_PAGE : 0;

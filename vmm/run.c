@@ -7,8 +7,8 @@
 #include "run.h"
 
 #include "lib/cleanup.h"
-#include "measure.h"
 #include "run_internal.h"
+#include "status.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -32,7 +32,7 @@ static void take_counts(struct run *run)
 						 run->stream[i].delivered,
 						 run->stream[i].truncated };
 	if (run->status_fd >= 0 || run->config->timeline)
-		measure_memory(&run->vm.mem, &o->guest_pages,
+		measure_memory(&run->measure, &run->vm.mem, &o->guest_pages,
 			       &o->private_bytes);
 }
 
@@ -80,7 +80,7 @@ static int wait_writable(const struct run *run, int fd)
 	struct pollfd p[] = { { .fd = fd, .events = POLLOUT },
 			      { .fd = run->signal_fd, .events = POLLIN } };
 
-	while (poll(p, 2, -1) < 0)
+	while (ppoll(p, 2, NULL, NULL) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return p[0].revents ? 0 : -EINTR;
@@ -134,7 +134,6 @@ static int write_status(struct run *run, struct err *e)
 	if (run->disk.fd >= 0)
 		format_uuid(id.image_uuid, run->disk.uuid);
 	len = status_format(buf, sizeof(buf), c, &id, run->o);
-	run_truncate(run->status_fd);
 	return write_all(run, run->status_fd, buf, len, e);
 }
 
@@ -143,29 +142,42 @@ static void give_up(struct run *run, const struct err *e)
 {
 	struct err ignored;
 
+	if (!run->emptied)
+		run_truncate(run->status_fd);
 	run->o->verdict = VERDICT_ERROR;
 	run->o->code = e->code;
 	snprintf(run->o->reason, sizeof(run->o->reason), "%s", e->msg);
 	write_status(run, &ignored);
 }
 
-static int serve(struct run *run, uint64_t t0_ns, struct err *e)
+/* The last things that a jailed process could not do. */
+static void prepare(struct run *run)
 {
 	uint64_t counter, khz;
-	int r;
 
 	if (run->config->result_file)
 		run_truncate(run->stream[STREAM_RESULT].fd);
 	run_truncate(run->console_fd);
+	run_truncate(run->status_fd);
+	run->emptied = true;
 	if (run->config->timeout_from == TIMEOUT_FROM_START)
-		run_arm_deadline(run, t0_ns);
+		run_arm_deadline(run, run->o->clock[CLOCK_T0_START]);
 	if (run->config->template) {
 		/* What comes first was said in the template: hand over. */
 		vm_read_counter(&run->vm, &counter, &khz);
 		control_resume(&run->control, counter, khz);
 		console_pump(&run->vm.console, HUSK_PORT_CONTROL);
 	}
-	r = vm_start(&run->vm, e);
+}
+
+static int serve(struct run *run, struct err *e)
+{
+	int r;
+
+	prepare(run);
+	r = run_enter_jail(run, e);
+	if (!r)
+		r = vm_start(&run->vm, e);
 	if (!r)
 		r = loop_run(&run->loop, e);
 	return r;
@@ -185,10 +197,11 @@ void run_release(struct run *run)
 			stream_close(&run->stream[i]);
 	cleanup_fd(&run->console_fd);
 	cleanup_fd(&run->signal_fd);
+	measure_close(&run->measure);
 }
 
-void run_init(struct run *run, const struct config *c, struct outcome *o,
-	      uint64_t t0_ns)
+void run_init(struct run *run, const struct config *c,
+	      const struct run_start *start, struct outcome *o)
 {
 	*run = (struct run){
 		.own = *c,
@@ -198,27 +211,45 @@ void run_init(struct run *run, const struct config *c, struct outcome *o,
 		.loop = { .wake_fd = -1 },
 		.disk = { .fd = -1 },
 		.result_fd = -1,
-		.status_fd = -1,
+		.status_fd = start->status_fd,
 		.console_fd = -1,
 		.signal_fd = -1,
+		.measure = { -1, -1 },
 		.vcpu_lock = PTHREAD_MUTEX_INITIALIZER,
 	};
 	run->config = &run->own;
+	jail_init(&run->jail, c->jail, start->supervisor);
 	memset(o, 0, sizeof(*o));
-	o->clock[CLOCK_T0_START] = t0_ns;
-	run_close_inherited(c);
+	o->clock[CLOCK_T0_START] = start->t0_ns;
 }
 
-int run_job(const struct config *c, uint64_t t0_ns, struct outcome *o,
-	    struct err *e)
+void run_report_loss(const struct config *c, const struct run_start *start,
+		     bool late, const struct err *why, struct outcome *o)
+{
+	struct err ignored;
+	struct run run;
+
+	run_init(&run, c, start, o);
+	run_truncate(run.status_fd);
+	o->verdict = late ? VERDICT_TIMEOUT : VERDICT_ERROR;
+	if (!late)
+		o->code = why->code;
+	snprintf(o->reason, sizeof(o->reason), "%s",
+		 late ? "time limit reached, and husk hung" : why->msg);
+	o->clock[CLOCK_T4_EXIT] = loop_now();
+	write_status(&run, &ignored);
+}
+
+int run_job(const struct config *c, const struct run_start *start,
+	    struct outcome *o, struct err *e)
 {
 	struct run run;
 	int r;
 
-	run_init(&run, c, o, t0_ns);
+	run_init(&run, c, start, o);
 	r = run_set_up(&run, e);
 	if (!r)
-		r = serve(&run, t0_ns, e);
+		r = serve(&run, e);
 	if (r) {
 		vm_stop(&run.vm);
 		give_up(&run, e);

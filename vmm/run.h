@@ -9,15 +9,23 @@
 #include "config.h"
 #include "lib/err.h"
 #include "outcome.h"
+#include "run_open.h"
 #include "status.h"
+
+/*
+ * In the supervisor: the machine is gone without a word. Writes the status
+ * with the verdict and line of *e, or with that of a time limit when `late`.
+ */
+void run_report_loss(const struct config *c, const struct run_start *start,
+		     bool late, const struct err *why, struct outcome *o);
 
 /*
  * Returns 0 with *o filled, whatever the verdict, or -errno with *e set and
  * o->verdict VERDICT_ERROR when husk itself or its input is at fault. The
- * status object has been written in both cases. `t0_ns` is the time husk
- * started (CLOCK_MONOTONIC). Does not print; o->reason and *e are for main.
+ * status object has been written in both cases. Does not print; o->reason and
+ * *e are for main. The process is jailed after.
  */
-int run_job(const struct config *c, uint64_t t0_ns, struct outcome *o,
-	    struct err *e);
+int run_job(const struct config *c, const struct run_start *start,
+	    struct outcome *o, struct err *e);
 
 #endif

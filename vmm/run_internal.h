@@ -12,7 +12,10 @@
 #include "backends/stream.h"
 #include "config.h"
 #include "core/loop.h"
+#include "jail.h"
+#include "measure.h"
 #include "outcome.h"
+#include "run_open.h"
 #include "vm.h"
 
 #include <stdatomic.h>
@@ -21,6 +24,7 @@ struct run {
 	const struct config *config;	/* &own */
 	struct config own;		/* with what a template says */
 	bool creating;			/* a template, not a run */
+	bool emptied;			/* the output files are ours now */
 	struct template template;
 	struct outcome *o;
 	struct vm vm;
@@ -34,6 +38,8 @@ struct run {
 		unsigned port;
 	} port_watch[STREAM_NR];
 	int result_fd, status_fd, console_fd, signal_fd;
+	struct jail jail;
+	struct measure measure;
 
 	/* Set by any thread, read by run_step. */
 	atomic_bool stdin_seen;
@@ -52,12 +58,15 @@ struct run {
 int run_set_up(struct run *run, struct err *e);
 
 /* Everything a run holds, empty; `c` is copied. */
-void run_init(struct run *run, const struct config *c, struct outcome *o,
-	      uint64_t t0_ns);
+void run_init(struct run *run, const struct config *c,
+	      const struct run_start *start, struct outcome *o);
 void run_release(struct run *run);
 
-/* Close every descriptor that the configuration does not name. */
-void run_close_inherited(const struct config *c);
+/*
+ * After run_set_up, before vm_start: close what is not needed any more, enter
+ * the jail, make the vCPUs' threads, seal all of them.
+ */
+int run_enter_jail(struct run *run, struct err *e);
 
 /* Empty a regular file that was opened for output; -1 and others: nothing. */
 void run_truncate(int fd);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * Everything that a run opens, checks and wires, in the order in which a user
- * would want to hear of it: where to report first, then the streams, then the
- * files, then the host. Nothing that exists is changed before all of it holds.
+ * would want to hear of it: where to report first (run_open.c), then streams,
+ * then files, then the host. Nothing that exists is changed before all of it
+ * holds.
  */
 #include "run_internal.h"
 
 #include "arch/probe.h"
+#include "lib/cleanup.h"
 #include "paths.h"
 
 #include <errno.h>
@@ -19,47 +21,6 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-/* Close every descriptor that is not one of the four the user named. */
-void run_close_inherited(const struct config *c)
-{
-	int a = c->result_fd > 2 ? c->result_fd : -1;
-	int b = c->status_fd > 2 ? c->status_fd : -1;
-	int low = a < b ? a : b, high = a < b ? b : a;
-	unsigned from = 3;
-
-	if (low > 2) {
-		if ((unsigned)low > from)
-			close_range(from, (unsigned)low - 1, 0);
-		from = (unsigned)low + 1;
-	}
-	if (high > 2 && (unsigned)high >= from) {
-		if ((unsigned)high > from)
-			close_range(from, (unsigned)high - 1, 0);
-		from = (unsigned)high + 1;
-	}
-	close_range(from, ~0u, 0);
-}
-
-/*
- * A file for output: not truncated yet, so that a run that cannot start loses
- * nothing of what was in it.
- */
-static int open_output(const char *what, const char *path, struct err *e)
-{
-	int fd = open(path,
-		      O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-		      0666);
-
-	if (fd < 0 && errno == ENXIO)
-		return err_set(e, ENXIO,
-			       "open %s '%s': nobody reads this FIFO (start "
-			       "the reader first)",
-			       what, path);
-	if (fd < 0)
-		return err_sys(e, "open %s '%s'", what, path);
-	return fd;
-}
-
 void run_truncate(int fd)
 {
 	struct stat st;
@@ -67,38 +28,6 @@ void run_truncate(int fd)
 	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
 	    ftruncate(fd, 0))
 		return;
-}
-
-static int check_fd(const char *what, int fd, struct err *e)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0)
-		return err_sys(e, "use descriptor %d for the %s", fd, what);
-	if ((flags & O_ACCMODE) == O_RDONLY)
-		return err_set(e, EBADF,
-			       "use descriptor %d for the %s: open for reading "
-			       "only",
-			       fd, what);
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return 0;
-}
-
-static int open_status(struct run *run, struct err *e)
-{
-	const struct config *c = run->config;
-	int r = 0;
-
-	if (c->status_fd >= 0) {
-		r = check_fd("status", c->status_fd, e);
-		if (!r)
-			run->status_fd = c->status_fd;
-	} else if (c->status_file) {
-		r = open_output("status", c->status_file, e);
-		if (r >= 0)
-			run->status_fd = r;
-	}
-	return r < 0 ? r : 0;
 }
 
 static int open_streams(struct run *run, struct err *e)
@@ -110,7 +39,7 @@ static int open_streams(struct run *run, struct err *e)
 	int r;
 
 	if (c->result_file) {
-		run->result_fd = open_output("result", c->result_file, e);
+		run->result_fd = run_open_output("result", c->result_file, e);
 		if (run->result_fd < 0)
 			return run->result_fd;
 		fd[STREAM_RESULT] = run->result_fd;
@@ -380,13 +309,12 @@ int run_set_up(struct run *run, struct err *e)
 	const struct config *c = run->config;
 	int r;
 
-	r = open_status(run, e);
-	if (!r && c->template)
-		r = adopt_template(run, e);
+	r = c->template ? adopt_template(run, e) : 0;
 	if (!r && !run->creating)
 		r = open_streams(run, e);
 	if (!r && c->console_file) {
-		run->console_fd = open_output("console", c->console_file, e);
+		run->console_fd =
+			run_open_output("console", c->console_file, e);
 		r = run->console_fd < 0 ? run->console_fd : 0;
 	}
 	if (!r && !c->kernel)
@@ -409,5 +337,27 @@ int run_set_up(struct run *run, struct err *e)
 		r = check_kvm(e);
 	if (!r)
 		r = init_vm(run, e);
+	return r;
+}
+
+int run_enter_jail(struct run *run, struct err *e)
+{
+	struct jail *j = &run->jail;
+	int r;
+
+	if (run->status_fd >= 0 || run->config->timeline)
+		measure_open(&run->measure);
+	/* A template's memory is mapped; of KVM only the maker asks more. */
+	if (!run->creating)
+		cleanup_fd(&run->vm.kvm.fd);
+	cleanup_fd(&run->template.fd);
+	if (run->vm.kvm.narrowed)
+		j->given |= 1u << JAIL_MSRS;
+	r = jail_enter(j, e);
+	if (!r)
+		r = vm_park(&run->vm, j, e);
+	if (!r)
+		r = jail_seal(j, run->creating ? JAIL_MAKER : JAIL_LOOP,
+			      run->vm.kvm.vm_fd, -1, e);
 	return r;
 }

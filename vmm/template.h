@@ -79,12 +79,23 @@ struct template_source {
 	struct template_bytes vcpu[ARCH_MAX_CPUS];
 };
 
+/* A template on its way: beside `path` until it is complete. */
+struct template_file {
+	int fd;			/* owned; -1: closed */
+	uint64_t created;	/* seconds; its modification time will be this */
+	char path[4096], part[4096];
+};
+
 /*
- * Write the file beside `path` and put it there when it is complete, readable
- * by all and writable by none. `progress` (may be NULL) hears of bytes done
- * and bytes in all.
+ * Open one, readable by all and writable by none; a folder stands for a file
+ * in it. Then write it: `progress` (may be NULL) hears of bytes done and
+ * bytes in all. Then, perhaps in another process than the one that wrote and
+ * with more rights, put it in its place or throw it away.
  */
-int template_write(const char *path, const struct template_source *s,
+int template_begin(struct template_file *f, const char *path, struct err *e);
+int template_finish(struct template_file *f, bool keep, struct err *e);
+int template_write(const struct template_file *f,
+		   const struct template_source *s,
 		   void (*progress)(void *opaque, uint64_t done, uint64_t all),
 		   void *opaque, struct err *e);
 

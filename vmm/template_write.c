@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -24,6 +25,7 @@
 
 struct writer {
 	int fd;
+	uint64_t created;
 	uint8_t *head;
 	struct pack pack;
 	uint64_t head_len;	/* reserved for the head */
@@ -163,7 +165,7 @@ static void put_sections(struct writer *w, const struct template_source *s)
 	pack_u32(p, 0);
 }
 
-/* The head goes in last, with a stamp that is then made the file's own. */
+/* The head goes in last, with the stamp that the file will have. */
 static int write_head(struct writer *w, const struct template_source *s)
 {
 	struct template_header h = {
@@ -171,11 +173,7 @@ static int write_head(struct writer *w, const struct template_source *s)
 		.head_len = (uint32_t)w->head_len,
 		.memory_crc = w->crc,
 		.file_len = w->end,
-		.stamp_ns = s->id.created * 1000000000u,
-	};
-	struct timespec times[2] = {
-		{ .tv_sec = (time_t)s->id.created },
-		{ .tv_sec = (time_t)s->id.created },
+		.stamp_ns = w->created * 1000000000u,
 	};
 	struct pack again;
 	int r;
@@ -191,8 +189,6 @@ static int write_head(struct writer *w, const struct template_source *s)
 	template_pack_header(&again, &h);
 	r = write_at(w->fd, w->head, w->head_len, 0);
 	if (!r && ftruncate(w->fd, (off_t)w->end))
-		r = -errno;
-	if (!r && futimens(w->fd, times))
 		r = -errno;
 	return r;
 }
@@ -230,28 +226,58 @@ static int write_parts(struct writer *w, const struct template_source *s,
 	return r ? r : write_head(w, s);
 }
 
-int template_write(const char *path, const struct template_source *s,
+int template_begin(struct template_file *f, const char *path, struct err *e)
+{
+	struct stat st;
+	int n;
+
+	f->fd = -1;
+	f->created = (uint64_t)time(NULL);
+	/* A folder stands for a file in it: a name need not be thought of. */
+	n = snprintf(f->path, sizeof(f->path),
+		     !stat(path, &st) && S_ISDIR(st.st_mode) ?
+			     "%s/template.husk" : "%s", path);
+	if (n < (int)sizeof(f->path))
+		n = snprintf(f->part, sizeof(f->part), "%s.%d.part", f->path,
+			     (int)getpid());
+	if (n >= (int)sizeof(f->part))
+		return err_set(e, ENAMETOOLONG, "write template '%s'", path);
+	f->fd = open(f->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (f->fd < 0)
+		return err_sys(e, "write template '%s'", f->path);
+	return 0;
+}
+
+int template_write(const struct template_file *f,
+		   const struct template_source *s,
 		   void (*progress)(void *opaque, uint64_t done, uint64_t all),
 		   void *opaque, struct err *e)
 {
-	struct writer w = { .fd = -1 };
-	char tmp[4096];
-	int r;
+	struct writer w = { .fd = f->fd, .created = f->created };
+	int r = write_parts(&w, s, progress, opaque);
 
-	if (snprintf(tmp, sizeof(tmp), "%s.%d.part", path, (int)getpid()) >=
-	    (int)sizeof(tmp))
-		return err_set(e, ENAMETOOLONG, "write template '%s'", path);
-	w.fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-	if (w.fd < 0)
-		return err_sys(e, "write template '%s'", path);
-	r = write_parts(&w, s, progress, opaque);
 	free(w.head);
 	free(w.extents);
-	close(w.fd);
-	if (!r && rename(tmp, path))
-		r = -errno;
 	if (!r)
 		return 0;
-	unlink(tmp);
-	return err_set(e, -r, "write template '%s': %s", path, strerror(-r));
+	return err_set(e, -r, "write template '%s': %s", f->path,
+		       strerror(-r));
+}
+
+int template_finish(struct template_file *f, bool keep, struct err *e)
+{
+	struct timespec stamp = { .tv_sec = (time_t)f->created };
+	bool done = keep &&
+		    !futimens(f->fd, (struct timespec[]){ stamp, stamp }) &&
+		    !rename(f->part, f->path);
+
+	if (done) {
+		cleanup_fd(&f->fd);
+		return 0;
+	}
+	if (keep)
+		err_sys(e, "write template '%s'", f->path);
+	cleanup_fd(&f->fd);
+	unlink(f->part);
+	return keep ? -e->code : 0;
 }

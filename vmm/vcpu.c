@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * See vcpu.h. The thread makes no other system call than KVM_RUN and those
- * of the devices that it enters. Every exit reason that a guest can provoke
- * leads to a device, to nothing, or to the end of this machine.
+ * of the devices that it enters; the list is in jail_policy.c. Every exit
+ * reason that a guest can provoke leads to a device, to nothing, or to the end
+ * of this machine.
  */
 #include "vcpu.h"
 
@@ -16,6 +17,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define VCPU_SIGNAL SIGUSR1
 
@@ -34,7 +37,9 @@ void vcpu_prepare_signals(void)
 int vcpu_init(struct vcpu *v, const struct kvm *k, unsigned index,
 	      struct err *e)
 {
-	*v = (struct vcpu){ .index = index, .fd = -1 };
+	*v = (struct vcpu){ .index = index, .fd = -1, .vm_fd = k->vm_fd };
+	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->turn, NULL);
 	v->fd = kvm_create_vcpu(k, index, e);
 	if (v->fd < 0)
 		return v->fd;
@@ -157,12 +162,17 @@ static bool serve_exit(struct vcpu *v)
 	}
 }
 
-static void *vcpu_thread(void *arg)
+static bool runs(struct vcpu *v)
 {
-	struct vcpu *v = arg;
+	return atomic_load_explicit(&v->order, memory_order_relaxed) ==
+	       VCPU_RUN;
+}
 
-	v->first_run_ns = loop_now();
-	while (!atomic_load_explicit(&v->stop, memory_order_relaxed)) {
+static void run_guest(struct vcpu *v)
+{
+	if (!v->first_run_ns)
+		v->first_run_ns = loop_now();
+	while (runs(v)) {
 		if (!ioctl(v->fd, KVM_RUN, 0)) {
 			if (!serve_exit(v))
 				break;
@@ -175,6 +185,47 @@ static void *vcpu_thread(void *arg)
 		end_failed(v, strerror(errno), v->run->exit_reason);
 		break;
 	}
+}
+
+/* Say that we are parked, and wait for another order. */
+static enum vcpu_order wait_for_order(struct vcpu *v)
+{
+	int order, run = VCPU_RUN;
+
+	pthread_mutex_lock(&v->lock);
+	/* A guest that has ended is parked by itself. */
+	if (!v->parked)
+		atomic_compare_exchange_strong(&v->order, &run, VCPU_PARK);
+	v->parked = true;
+	pthread_cond_broadcast(&v->turn);
+	while ((order = atomic_load(&v->order)) == VCPU_PARK)
+		pthread_cond_wait(&v->turn, &v->lock);
+	v->parked = false;
+	pthread_mutex_unlock(&v->lock);
+	return (enum vcpu_order)order;
+}
+
+/* SIGALRM is the loop's: ending the process is not in our allow-list. */
+static void seal(struct vcpu *v)
+{
+	sigset_t alarm;
+
+	v->tid = gettid();
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &alarm, NULL);
+	v->sealed.code = 0;
+	if (v->jail)
+		jail_seal(v->jail, JAIL_VCPU, v->vm_fd, v->fd, &v->sealed);
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *v = arg;
+
+	seal(v);
+	while (wait_for_order(v) == VCPU_RUN)
+		run_guest(v);
 	return NULL;
 }
 
@@ -183,8 +234,9 @@ int vcpu_start(struct vcpu *v, struct err *e)
 	pthread_attr_t attr;
 	int r;
 
-	atomic_store(&v->stop, false);
-	v->run->immediate_exit = 0;
+	atomic_store(&v->order, VCPU_PARK);
+	v->parked = false;
+	v->pid = getpid();
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 128 << 10);
 	r = pthread_create(&v->thread, &attr, vcpu_thread, v);
@@ -194,6 +246,33 @@ int vcpu_start(struct vcpu *v, struct err *e)
 			       strerror(r));
 	v->has_thread = true;
 	return 0;
+}
+
+int vcpu_wait_parked(struct vcpu *v, struct err *e)
+{
+	if (!v->has_thread)
+		return 0;
+	pthread_mutex_lock(&v->lock);
+	while (!v->parked)
+		pthread_cond_wait(&v->turn, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+	if (v->sealed.code)
+		*e = v->sealed;
+	return -v->sealed.code;
+}
+
+static void give_order(struct vcpu *v, enum vcpu_order order)
+{
+	pthread_mutex_lock(&v->lock);
+	atomic_store(&v->order, order);
+	pthread_cond_broadcast(&v->turn);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void vcpu_go(struct vcpu *v)
+{
+	v->run->immediate_exit = 0;
+	give_order(v, VCPU_RUN);
 }
 
 bool vcpu_is_halted(const struct vcpu *v)
@@ -212,14 +291,16 @@ int vcpu_settle(struct vcpu *v, struct err *e)
 	return 0;
 }
 
-void vcpu_kick(struct vcpu *v)
+void vcpu_kick(struct vcpu *v, enum vcpu_order order)
 {
-	atomic_store(&v->stop, true);
 	if (!v->has_thread)
 		return;
 	/* KVM clears nothing here: set before the signal, seen by KVM_RUN. */
 	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	pthread_kill(v->thread, VCPU_SIGNAL);
+	give_order(v, order);
+	/* pthread_kill would change the signal mask, too. */
+	if (v->tid)
+		syscall(SYS_tgkill, v->pid, v->tid, VCPU_SIGNAL);
 }
 
 void vcpu_join(struct vcpu *v)

@@ -3,6 +3,9 @@
  * A vCPU and the thread that runs it: KVM_RUN, hand each exit to a bus, count
  * it, until told to stop or the guest cannot go on.
  *
+ * The thread is there before the guest runs and may be parked again: a sealed
+ * process makes no threads.
+ *
  * vcpu_kick makes a vCPU leave guest mode soon, whatever the guest does: the
  * flag in kvm_run covers the time outside KVM_RUN, the signal the time inside.
  */
@@ -10,6 +13,7 @@
 #define HUSK_VCPU_H
 
 #include "core/bus.h"
+#include "jail.h"
 #include "kvm.h"
 #include "outcome.h"
 
@@ -23,6 +27,13 @@ enum vcpu_end {
 	VCPU_FAILED,		/* KVM could not go on; text says why */
 };
 
+/* What its thread is to do. */
+enum vcpu_order {
+	VCPU_PARK,
+	VCPU_RUN,
+	VCPU_QUIT,
+};
+
 struct vcpu {
 	unsigned index;
 	int fd;				/* owned; -1: none */
@@ -30,7 +41,14 @@ struct vcpu {
 	size_t run_size;
 	pthread_t thread;
 	bool has_thread;
-	atomic_bool stop;
+	pid_t pid, tid;			/* the thread's, for a kick */
+	atomic_int order;		/* enum vcpu_order */
+	pthread_mutex_t lock;		/* of what follows */
+	pthread_cond_t turn;
+	bool parked;
+	struct err sealed;		/* code 0: its filter is on */
+	const struct jail *jail;	/* borrowed; NULL: none */
+	int vm_fd;			/* borrowed, for the filter */
 	const struct bus *mmio, *pio;	/* borrowed */
 	uint64_t exits[EXIT_KIND_NR];	/* written by the thread only */
 	uint64_t first_run_ns;		/* time of the first KVM_RUN */
@@ -53,9 +71,14 @@ int vcpu_init(struct vcpu *v, const struct kvm *k, unsigned index,
 	      struct err *e);
 void vcpu_fini(struct vcpu *v);
 
-/* Start the thread. Once per process, before the first: */
+/* Start the thread, which seals itself and parks, and wait for that: */
 int vcpu_start(struct vcpu *v, struct err *e);
+int vcpu_wait_parked(struct vcpu *v, struct err *e);
+/* Once per process, before the first: */
 void vcpu_prepare_signals(void);
+
+/* Let a parked thread run its guest. */
+void vcpu_go(struct vcpu *v);
 
 /* Does a stopped vCPU wait for an interrupt? */
 bool vcpu_is_halted(const struct vcpu *v);
@@ -66,8 +89,11 @@ bool vcpu_is_halted(const struct vcpu *v);
  */
 int vcpu_settle(struct vcpu *v, struct err *e);
 
-/* Ask the thread to leave; any thread but its own may wait with vcpu_join. */
-void vcpu_kick(struct vcpu *v);
+/*
+ * Ask the thread to leave the guest and park, or to end. Any thread but its
+ * own may wait with vcpu_wait_parked, or vcpu_join.
+ */
+void vcpu_kick(struct vcpu *v, enum vcpu_order order);
 void vcpu_join(struct vcpu *v);
 
 #endif

@@ -262,16 +262,44 @@ int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)
 	return r;
 }
 
-int vm_start(struct vm *vm, struct err *e)
+int vm_park(struct vm *vm, const struct jail *jail, struct err *e)
 {
 	unsigned i;
 	int r = 0;
 
+	if (vm->nr_vcpus && vm->vcpu[0].has_thread)
+		return 0;
 	vcpu_prepare_signals();
+	for (i = 0; !r && i < vm->nr_vcpus; i++) {
+		vm->vcpu[i].jail = jail;
+		r = vcpu_start(&vm->vcpu[i], e);
+	}
+	for (i = 0; !r && i < vm->nr_vcpus; i++)
+		r = vcpu_wait_parked(&vm->vcpu[i], e);
 	for (i = 0; !r && vm->restored && i < vm->nr_vcpus; i++)
 		r = arch_vcpu_resume(vm->vcpu[i].fd, e);
+	return r;
+}
+
+int vm_start(struct vm *vm, struct err *e)
+{
+	int r = vm_park(vm, NULL, e);
+	unsigned i;
+
 	for (i = 0; !r && i < vm->nr_vcpus; i++)
-		r = vcpu_start(&vm->vcpu[i], e);
+		vcpu_go(&vm->vcpu[i]);
+	return r;
+}
+
+int vm_pause(struct vm *vm, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vcpu_kick(&vm->vcpu[i], VCPU_PARK);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		r = vcpu_wait_parked(&vm->vcpu[i], e);
 	return r;
 }
 
@@ -280,7 +308,7 @@ void vm_stop(struct vm *vm)
 	unsigned i;
 
 	for (i = 0; i < vm->nr_vcpus; i++)
-		vcpu_kick(&vm->vcpu[i]);
+		vcpu_kick(&vm->vcpu[i], VCPU_QUIT);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_join(&vm->vcpu[i]);
 }

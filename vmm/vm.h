@@ -4,8 +4,8 @@
  * module that names every device. It knows nothing of verdicts: it runs what
  * it was given and says when it stopped by itself.
  *
- * Life: vm_init, vm_start, (vm_stop), vm_fini. vm_fini accepts any half-built
- * machine and is idempotent.
+ * Life: vm_init, (vm_park), vm_start, (vm_pause, vm_stop), vm_fini, which
+ * accepts any half-built machine and is idempotent.
  */
 #ifndef HUSK_VM_H
 #define HUSK_VM_H
@@ -61,9 +61,20 @@ struct vm {
 };
 
 int vm_init(struct vm *vm, const struct vm_args *args, struct err *e);
+
+/*
+ * Make the vCPUs' threads, which seal themselves in `jail` (NULL: none) and
+ * wait. Nothing happens when they are there.
+ */
+int vm_park(struct vm *vm, const struct jail *jail, struct err *e);
+
+/* Let the guest run; the threads are made when they aren't there. */
 int vm_start(struct vm *vm, struct err *e);
 
-/* Take every vCPU out of the guest and wait for its thread. */
+/* Take every vCPU out of the guest; vm_start lets it go on. */
+int vm_pause(struct vm *vm, struct err *e);
+
+/* The same, and end the threads. */
 void vm_stop(struct vm *vm);
 void vm_fini(struct vm *vm);
 

@@ -238,14 +238,24 @@ def wait_for(cond, what, patience=PATIENCE):
     raise AssertionError("timed out waiting for " + what)
 
 
+def machine(pid):
+    """The machine's process, of which husk's own is the supervisor; None before and after it is there."""
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            child = f.read().split()
+    except FileNotFoundError:
+        return None
+    return int(child[0]) if child else None
+
+
 def private_kib(pid):
-    """Private memory of a husk beyond guest RAM.
+    """Private memory of the machine of a husk beyond guest RAM.
 
     Guest RAM is what is neither reserved nor dumped, and the kernel's file
     that is mapped into the middle of it.
     """
     maps = []
-    with open("/proc/%d/smaps" % pid) as f:
+    with open("/proc/%d/smaps" % machine(pid)) as f:
         for line in f:
             word = line.split()
             if not word[0].endswith(":"):
@@ -270,12 +280,12 @@ def on_hand(fd):
 
 
 def quiet(pid):
-    """A condition: a process and all its threads use no CPU any more."""
+    """A condition: the machine of a husk and all its threads use no CPU any more."""
     last = None
 
     def cond():
         nonlocal last
-        with open("/proc/%d/stat" % pid) as f:
+        with open("/proc/%d/stat" % machine(pid)) as f:
             cpu = f.read().rsplit(")", 1)[1].split()[11:13]
         time.sleep(0.5)
         same, last = cpu == last, cpu
@@ -284,8 +294,9 @@ def quiet(pid):
 
 
 def threads(pid):
-    """How many threads a process has; vCPUs run from the second on."""
-    return len(os.listdir("/proc/%d/task" % pid))
+    """How many threads the machine of a husk has; vCPUs run from the second on."""
+    child = machine(pid)
+    return len(os.listdir("/proc/%d/task" % child)) if child else 0
 
 
 def scratch(name, data=b""):

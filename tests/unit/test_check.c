@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* LINK: vmm/check.c vmm/paths.c vmm/kvm.c vmm/core/gmem.c */
+/* LINK: vmm/arch/x86_64/msr_filter.c */
 /* LINK: vmm/arch/x86_64/probe.c */
 /*
  * husk check: files of every wrong kind made here, and the machine's own KVM,

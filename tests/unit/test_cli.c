@@ -68,6 +68,7 @@ static void dump(const struct cli *cli, char *buf)
 	put(&t, "status", c->status_file);
 	put(&t, "console", c->console_file);
 	put_uint(&t, "timeline", c->timeline);
+	put_uint(&t, "jail", c->jail);
 	put(&t, "workdir", c->workdir);
 	put(&t, "hostname", c->hostname);
 	put_uint(&t, "uid", c->uid);
@@ -99,6 +100,7 @@ static const char defaults[] = "command=0\n"
 			       "status=(null)\n"
 			       "console=(null)\n"
 			       "timeline=0\n"
+			       "jail=0\n"
 			       "workdir=/work\n"
 			       "hostname=husk\n"
 			       "uid=65534\n"
@@ -204,6 +206,9 @@ static const struct {
 	{"husk run --status-fd=3 --result=r x", "status_fd=3 result=r"},
 	{"husk run --console=c x", "console=c"},
 	{"husk run --timeline x", "timeline=1"},
+	{"husk run --jail=require x", "jail=1"},
+	{"husk run --jail off --jail=auto x", ""},
+	{"husk run --jail=off x", "jail=2"},
 	{"husk run --timeline --timeline x", "timeline=1"},
 	{"husk run --workdir=/tmp x", "workdir=/tmp"},
 	{"husk run --hostname=a.b-c_D9 x", "hostname=a.b-c_D9"},
@@ -347,6 +352,7 @@ static const struct {
 				       "--memory=SIZE)"},
 	{"husk run --output-limit x",
 	 "--output-limit 'x': not a size (write bytes, or 512K, 128M, 2G)"},
+	{"husk run --jail=on x", "--jail 'on': neither auto, require nor off"},
 	{"husk run --on-output-limit=stop x", "--on-output-limit 'stop': "
 					      "neither truncate nor kill"},
 	{"husk run --on-output-limit=kill x", "--on-output-limit 'kill': no "

@@ -110,6 +110,7 @@ static const char *sample_value(const struct cli_option *o)
 		{"env", "A=1"},
 		{"workdir", "/w"},
 		{"user", "1:1"},
+		{"jail", "auto"},
 	};
 
 	for (size_t i = 0; i < sizeof(by_name) / sizeof(by_name[0]); i++)

@@ -18,6 +18,15 @@
 
 #define MIB (1ull << 20)
 
+static void measure_now(const struct gmem *m, uint64_t *pages, uint64_t *bytes)
+{
+	struct measure t;
+
+	measure_open(&t);
+	measure_memory(&t, m, pages, bytes);
+	measure_close(&t);
+}
+
 static void counts_touched_pages(void **state)
 {
 	struct gmem m;
@@ -28,7 +37,7 @@ static void counts_touched_pages(void **state)
 	(void)state;
 	assert_int_equal(gmem_init(&m, 8 * MIB, 6 * MIB, 16 * MIB, &e), 0);
 	madvise(m.map, m.map_len, MADV_NOHUGEPAGE);
-	measure_memory(&m, &pages, &before);
+	measure_now(&m, &pages, &before);
 	assert_int_equal(pages, 0);
 	assert_true(before > 0);
 	/* First and last page of each region, and every other of the first. */
@@ -37,7 +46,7 @@ static void counts_touched_pages(void **state)
 	*(char *)gmem_ptr(&m, 6 * MIB - 1, 1) = 1;
 	*(char *)gmem_ptr(&m, 16 * MIB, 1) = 1;
 	*(char *)gmem_ptr(&m, 18 * MIB - 1, 1) = 1;
-	measure_memory(&m, &pages, &private);
+	measure_now(&m, &pages, &private);
 	assert_int_equal(pages, 3 * 256 + 3);
 	/* 3 MiB of guest memory are not in it (page tables of it may be). */
 	assert_true(private < before + MIB);
@@ -62,7 +71,7 @@ static void a_file_mapped_into_the_guest(void **state)
 	assert_true(p != MAP_FAILED);
 	/* One page of our own, the others as the kernel maps them around. */
 	p[0] = 1;
-	measure_memory(&m, &pages, &private);
+	measure_now(&m, &pages, &private);
 	assert_true(pages >= 1 && pages <= 256);
 	assert_true(private > 0);
 	gmem_fini(&m);
@@ -75,7 +84,7 @@ static void nothing_to_count(void **state)
 	uint64_t pages = 1, private = 0;
 
 	(void)state;
-	measure_memory(&m, &pages, &private);
+	measure_now(&m, &pages, &private);
 	assert_int_equal(pages, 0);
 	assert_true(private > 0);
 }

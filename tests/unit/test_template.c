@@ -58,6 +58,7 @@ static void write_one(struct gmem *m)
 		.clock = text("clock"),
 		.vcpu = { text("vcpu zero"), text("vcpu one") },
 	};
+	struct template_file f;
 	struct err e;
 
 	assert_int_equal(gmem_init(m, 4 * MIB, 3ull << 30, 4ull << 30, &e), 0);
@@ -66,7 +67,10 @@ static void write_one(struct gmem *m)
 	memset(gmem_ptr(m, 0x100000, 8192), 'c', 8192);
 	memset(gmem_ptr(m, 4 * MIB - 1, 1), 'd', 1);
 	s.mem = m;
-	assert_int_equal(template_write(path, &s, NULL, NULL, &e), 0);
+	assert_int_equal(template_begin(&f, path, &e), 0);
+	assert_int_equal(template_write(&f, &s, NULL, NULL, &e), 0);
+	assert_int_equal(template_finish(&f, true, &e), 0);
+	assert_int_equal(access(f.part, F_OK), -1);
 }
 
 static void test_round_trip(void **state)
@@ -186,14 +190,18 @@ static void test_not_a_file(void **state)
 
 static void test_no_write(void **state)
 {
-	struct template_source s = { .id = { .cpus = 1 } };
-	struct gmem m = { 0 };
+	struct template_file f;
 	struct err e;
 
 	(void)state;
-	s.mem = &m;
-	assert_true(template_write("/no/such/dir/t", &s, NULL, NULL, &e) < 0);
+	assert_true(template_begin(&f, "/no/such/dir/t", &e) < 0);
 	assert_non_null(strstr(e.msg, "/no/such/dir/t"));
+	/* A folder stands for a file in it; what failed leaves nothing. */
+	assert_int_equal(template_begin(&f, "/tmp", &e), 0);
+	assert_string_equal(f.path, "/tmp/template.husk");
+	assert_int_equal(access(f.part, F_OK), 0);
+	assert_int_equal(template_finish(&f, false, &e), 0);
+	assert_int_equal(access(f.part, F_OK), -1);
 }
 
 int main(void)

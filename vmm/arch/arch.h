@@ -65,6 +65,13 @@ extern const gpa_t arch_sparse_start, arch_sparse_end;
 int arch_load(const struct gmem *m, const struct arch_boot *b,
 	      struct arch_entry *out, struct err *e);
 
+/*
+ * Take from a VM that has no memory yet what Linux has no use for: model
+ * specific registers beyond a list. -errno where this KVM cannot.
+ */
+int arch_vm_narrow(int vm_fd);
+bool arch_msr_is_allowed(uint32_t index);
+
 /* CPUID, registers, MSRs and local APIC of vCPU `index` for a cold boot. */
 int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned index, unsigned nr_cpus,
 		   const struct arch_entry *entry, struct err *e);

@@ -96,7 +96,7 @@ static bool poll_ready(int fd, short events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 
-	return poll(&p, 1, 0) > 0;
+	return ppoll(&p, 1, &(struct timespec){ 0 }, NULL) > 0;
 }
 
 /* The first `max` bytes of iov as a copy of its head; returns entries. */

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The model specific registers that a guest may touch: what Linux uses on
+ * AMD and Intel, given the CPUID that husk shows (no PMU, no thermal or power
+ * management, no nested virtualisation). All others raise #GP, which Linux
+ * takes for "not there". KVM checks what is on the list as ever.
+ *
+ * Host-side KVM_SET_MSRS isn't filtered, and neither are the x2APIC's, which
+ * KVM has in a place of their own. The filter has to go in before the memory
+ * slots: after them KVM waits for a grace period, 15 ms in the lab.
+ *
+ * One list for both makers: what the other one has, KVM refuses by itself.
+ */
+#include "arch/arch.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+static const struct {
+	uint32_t first, last;
+} allowed[] = {
+	{ 0x10, 0x10 },		    /* TSC */
+	{ 0x17, 0x17 },		    /* PLATFORM_ID, before microcode */
+	{ 0x1b, 0x1b },		    /* APIC_BASE */
+	{ 0x3a, 0x3b },		    /* FEATURE_CONTROL, TSC_ADJUST */
+	{ 0x48, 0x49 },		    /* SPEC_CTRL, PRED_CMD */
+	{ 0x8b, 0x8b },		    /* microcode revision */
+	{ 0xce, 0xce },		    /* PLATFORM_INFO */
+	{ 0xfe, 0xfe },		    /* MTRRcap */
+	{ 0x10a, 0x10b },	    /* ARCH_CAPABILITIES, FLUSH_CMD */
+	{ 0x122, 0x123 },	    /* TSX_CTRL, MCU_OPT_CTRL */
+	{ 0x140, 0x140 },	    /* MISC_FEATURES: CPUID faults */
+	{ 0x174, 0x176 },	    /* SYSENTER */
+	{ 0x179, 0x17b },	    /* machine check */
+	{ 0x1a0, 0x1a0 },	    /* MISC_ENABLE */
+	{ 0x1d9, 0x1d9 },	    /* DEBUGCTL: single steps by block */
+	{ 0x200, 0x20f },	    /* MTRR, variable */
+	{ 0x250, 0x250 },	    /* MTRR, fixed */
+	{ 0x258, 0x259 },	    /* " */
+	{ 0x268, 0x26f },	    /* " */
+	{ 0x277, 0x277 },	    /* PAT */
+	{ 0x2ff, 0x2ff },	    /* MTRR, default type */
+	{ 0x400, 0x47f },	    /* machine check banks */
+	{ 0x6e0, 0x6e0 },	    /* TSC deadline */
+	{ 0xda0, 0xda0 },	    /* XSS */
+	{ 0x4b564d00, 0x4b564d01 }, /* kvm-clock */
+	{ 0x4b564d04, 0x4b564d04 }, /* end of interrupt without an exit */
+	{ 0xc0000080, 0xc0000084 }, /* EFER, SYSCALL */
+	{ 0xc0000100, 0xc0000103 }, /* FS, GS, TSC_AUX */
+	{ 0xc0010010, 0xc0010010 }, /* SYSCFG */
+	{ 0xc0010015, 0xc0010015 }, /* HWCR */
+	{ 0xc001001a, 0xc001001a }, /* TOP_MEM */
+	{ 0xc001001d, 0xc001001d }, /* TOP_MEM2 */
+	{ 0xc001001f, 0xc001001f }, /* NB_CFG */
+	{ 0xc001011f, 0xc001011f }, /* VIRT_SPEC_CTRL */
+	{ 0xc0010140, 0xc0010141 }, /* OSVW: errata */
+	{ 0xc0011020, 0xc0011023 }, /* LS, IC, DC, BU configuration */
+	{ 0xc0011029, 0xc001102a }, /* DE_CFG: LFENCE waits; BU_CFG2 */
+};
+
+/* Windows of KVM's filter: few, so a list of bits each. */
+static const struct {
+	uint32_t base, len;
+} windows[] = {
+	{ 0, 0x200 },	     { 0x200, 0x100 },	    { 0x400, 0x80 },
+	{ 0x6e0, 1 },	     { 0xda0, 1 },	    { 0x4b564d00, 8 },
+	{ 0xc0000080, 5 },   { 0xc0000100, 4 },	    { 0xc0010000, 0x180 },
+	{ 0xc0011000, 0x40 },
+};
+
+#define NR_WINDOWS (sizeof(windows) / sizeof(windows[0]))
+#define NR_ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
+#define MAX_WORDS  (0x200 / 64)
+
+bool arch_msr_is_allowed(uint32_t index)
+{
+	for (size_t i = 0; i < NR_ALLOWED; i++)
+		if (index >= allowed[i].first && index <= allowed[i].last)
+			return true;
+	return false;
+}
+
+int arch_vm_narrow(int vm_fd)
+{
+	struct kvm_msr_filter f = { .flags = KVM_MSR_FILTER_DEFAULT_DENY };
+	uint64_t bits[NR_WINDOWS][MAX_WORDS] = { 0 };
+
+	for (size_t w = 0; w < NR_WINDOWS; w++) {
+		for (uint32_t i = 0; i < windows[w].len; i++)
+			if (arch_msr_is_allowed(windows[w].base + i))
+				bits[w][i / 64] |= 1ull << i % 64;
+		f.ranges[w] = (struct kvm_msr_filter_range){
+			.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+			.nmsrs = windows[w].len,
+			.base = windows[w].base,
+			.bitmap = (uint8_t *)bits[w],
+		};
+	}
+	return ioctl(vm_fd, KVM_X86_SET_MSR_FILTER, &f) ? -errno : 0;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * husk's own jail: what a process gives up once everything is open and before
+ * the first guest instruction, in layers. Each is taken where the host allows
+ * it; `given` says which were.
+ *
+ * Order, all before a guest runs:
+ *	supervisor_split	pid namespace
+ *	set-up			everything that is ever needed is opened
+ *	jail_enter		one thread: all layers but the filters
+ *	pthread_create		vCPU threads inherit them, each calls jail_seal
+ *				for itself and waits (vm_park does so)
+ *	jail_seal		this thread: from here on only its system calls
+ *	vm_start		guests run
+ * A pool's worker does the same and then waits in recvmsg for its streams:
+ * descriptors that arrive later may be read, written and closed like others;
+ * ioctl is for those of KVM alone.
+ */
+#ifndef HUSK_JAIL_H
+#define HUSK_JAIL_H
+
+#include "config.h"
+#include "jail_policy.h"
+#include "lib/err.h"
+#include "lib/text.h"
+#include "supervisor.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+enum jail_layer {
+	JAIL_PID_NS,	/* sees no other process */
+	JAIL_USER_NS,
+	JAIL_IPC_NS,
+	JAIL_UTS_NS,
+	JAIL_NET_NS,
+	JAIL_ROOT,	/* empty root, or Landlock that denies everything */
+	JAIL_ID,	/* root only: a uid and gid of its own */
+	JAIL_CAPS,	/* no capability, none to be had: no_new_privs */
+	JAIL_LIMITS,	/* no core dump, no debugger, few descriptors */
+	JAIL_SYSCALLS,	/* seccomp filters can be had */
+	JAIL_MSRS,	/* the guest's model specific registers are filtered */
+	JAIL_NR,
+};
+
+struct jail {
+	enum jail_mode mode;
+	struct supervisor *supervisor;	/* borrowed; NULL: none */
+	unsigned given;			/* bit per enum jail_layer */
+	bool landlock;			/* how JAIL_ROOT is given */
+	pid_t pid;			/* getpid() */
+};
+
+/* Layers that exist before jail_enter are taken from the supervisor. */
+void jail_init(struct jail *j, enum jail_mode mode, struct supervisor *s);
+
+/*
+ * Enter: with a single thread. JAIL_OFF does nothing; JAIL_REQUIRE fails with
+ * one line that names every layer that is missing.
+ */
+int jail_enter(struct jail *j, struct err *e);
+
+/* Filter this thread's system calls for good. `vcpu_fd` is -1 on a loop. */
+int jail_seal(const struct jail *j, enum jail_thread thread, int vm_fd,
+	      int vcpu_fd, struct err *e);
+
+/* "user_ns" and what the layer is for. */
+const char *jail_layer_name(enum jail_layer l);
+const char *jail_layer_what(enum jail_layer l);
+
+/* Names of the layers that were not given, with commas. */
+void jail_list_missing(const struct jail *j, struct text *t);
+
+#endif

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The allow-lists as a table, and an assembler of 60 lines for it.
+ *
+ * Rejected: libseccomp. Statically linked it adds 112 KiB to a binary of
+ * 1.2 MB (nearly all of it tables of other architectures) and builds a filter
+ * through a database on the heap; the table below needs 100 instructions and
+ * no allocation.
+ *
+ * Descriptors are not listed for read and write: which they are is known only
+ * at run time, a pool's streams arrive later, and all that is open in a jailed
+ * process are the job's streams, KVM's objects and the image. An open would
+ * be needed to make that more, and there is none. Memory can't become
+ * executable: neither mmap with PROT_EXEC nor mprotect is here.
+ */
+#include "jail_policy.h"
+
+#include <asm/kvm.h>
+#include <linux/audit.h>
+#include <linux/futex.h>
+#include <linux/kvm.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+#define L  (1u << JAIL_LOOP | 1u << JAIL_MAKER)
+#define V  (1u << JAIL_VCPU)
+#define LV (L | V)
+#define M  (1u << JAIL_MAKER)
+
+#define CALL(n)	     #n, SYS_##n
+#define IS(arg, val) { POLICY_VALUE, arg, ~0u, val }
+#define HAS(arg, mask, val) { POLICY_VALUE, arg, mask, val }
+#define VM(arg)	     { POLICY_VM, arg, ~0u, 0 }
+#define OWN(arg)     { POLICY_OWN, arg, ~0u, 0 }
+#define PID(arg)     { POLICY_PID, arg, ~0u, 0 }
+#define NO	     { POLICY_NONE, 0, 0, 0 }
+
+/* A KVM request of the maker, on whatever descriptor. */
+#define SAVE(request)                                                          \
+	{ CALL(ioctl), M, { IS(1, (uint32_t)request), NO },                    \
+	  "saves the machine" }
+/* A futex operation, private or not. */
+#define FUTEX(op)                                                              \
+	{ CALL(futex), LV,                                                     \
+	  { HAS(1, ~(uint32_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME), op),\
+	    NO },                                                              \
+	  "locks between the threads, and waiting for their end" }
+
+const struct policy_row policy_rows[] = {
+	{ CALL(ioctl), V, { IS(1, KVM_RUN), OWN(0) }, "runs the guest" },
+	{ CALL(ioctl), LV, { IS(1, KVM_SIGNAL_MSI), VM(0) },
+	  "interrupts of the devices" },
+	FUTEX(FUTEX_WAIT),
+	FUTEX(FUTEX_WAKE),
+	FUTEX(FUTEX_WAIT_BITSET),
+	{ CALL(ppoll), LV, { NO }, "waits for streams, timers and signals" },
+	{ CALL(writev), LV, { NO }, "output of the job" },
+	{ CALL(readv), LV, { NO }, "input of the job" },
+	{ CALL(preadv), LV, { NO }, "the disk; counts of memory" },
+	{ CALL(write), LV, { NO },
+	  "wakes the loop; kernel log, status and the line on stderr" },
+	{ CALL(read), L, { NO }, "signals and wake-ups" },
+	{ CALL(sendmsg), LV, { IS(2, MSG_DONTWAIT | MSG_NOSIGNAL), NO },
+	  "output of the job to a socket" },
+	{ CALL(recvmsg), LV, { NO },
+	  "input of the job from a socket; streams of a pool's job" },
+	{ CALL(close), LV, { NO }, "the end of a stream" },
+	{ CALL(rt_sigreturn), LV, { NO }, "back from the kick of a vCPU" },
+	{ CALL(clock_gettime), LV, { NO },
+	  "time, on hosts whose vDSO has no clock" },
+	{ CALL(tgkill), L, { PID(0), IS(2, SIGUSR1) },
+	  "takes vCPUs out of the guest" },
+	{ CALL(setitimer), L, { IS(0, ITIMER_REAL), NO },
+	  "ends a husk that hangs, some time after --timeout" },
+	{ CALL(munmap), L, { NO }, "takes the machine apart" },
+	{ CALL(exit_group), L, { NO }, "the end" },
+	{ CALL(madvise), V, { IS(2, MADV_DONTNEED), NO },
+	  "the stack of a thread that ends" },
+	{ CALL(rt_sigprocmask), V, { NO }, "the end of a thread" },
+	{ CALL(exit), V, { NO }, "the end of a thread" },
+
+	{ CALL(clock_nanosleep), M, { NO }, "lets the guest come to rest" },
+	{ CALL(pwrite64), M, { NO }, "writes the template" },
+	{ CALL(ftruncate), M, { NO }, "gives the template its length" },
+	{ CALL(mmap), M, { HAS(2, PROT_EXEC, 0), IS(4, ~0u) },
+	  "memory for the template's head" },
+	{ CALL(brk), M, { NO }, "memory for the template's head" },
+	{ CALL(ioctl), M, { IS(1, KVM_RUN), NO },
+	  "completes a vCPU's last instruction" },
+	SAVE(KVM_CHECK_EXTENSION),
+	SAVE(KVM_GET_MP_STATE),
+	SAVE(KVM_GET_REGS),
+	SAVE(KVM_GET_SREGS),
+	SAVE(KVM_GET_XCRS),
+	SAVE(KVM_GET_XSAVE),
+	SAVE(KVM_GET_XSAVE2),
+	SAVE(KVM_GET_DEBUGREGS),
+	SAVE(KVM_GET_TSC_KHZ),
+	SAVE(KVM_GET_MSRS),
+	SAVE(KVM_GET_LAPIC),
+	SAVE(KVM_GET_CPUID2),
+	SAVE(KVM_GET_MSR_INDEX_LIST),
+	SAVE(KVM_GET_VCPU_EVENTS),
+	SAVE(KVM_GET_CLOCK),
+	SAVE(KVM_CREATE_VM),
+	SAVE(KVM_SET_TSS_ADDR),
+	SAVE(KVM_ENABLE_CAP),
+	SAVE(KVM_CREATE_VCPU),
+	SAVE(KVM_SET_CPUID2),
+	{ 0 },
+};
+
+/* ---- the assembler ---- */
+
+struct program {
+	struct sock_filter *at;
+	unsigned len;
+};
+
+#define DATA(member) ((uint32_t)offsetof(struct seccomp_data, member))
+
+/* Of x86-64's little-endian words the low one; the kernel's ints are that. */
+#define ARGUMENT(n) (DATA(args) + (uint32_t)(n) * 8)
+
+static void put(struct program *p, uint16_t code, uint32_t k)
+{
+	p->at[p->len++] = (struct sock_filter)BPF_STMT(code, k);
+}
+
+/* Go on when A == k, else over `skip` instructions. */
+static void put_test(struct program *p, uint32_t k, unsigned skip)
+{
+	p->at[p->len++] = (struct sock_filter)BPF_JUMP(
+		BPF_JMP | BPF_JEQ | BPF_K, k, 0, (uint8_t)skip);
+}
+
+static uint32_t expected(const struct policy_check *c,
+			 const struct policy_values *v)
+{
+	switch (c->kind) {
+	case POLICY_VM:
+		return (uint32_t)v->vm_fd;
+	case POLICY_OWN:
+		return (uint32_t)v->vcpu_fd;
+	case POLICY_PID:
+		return (uint32_t)v->pid;
+	default:
+		return c->value;
+	}
+}
+
+static unsigned check_len(const struct policy_check *c)
+{
+	if (c->kind == POLICY_NONE)
+		return 0;
+	return c->mask == ~0u ? 2 : 3;
+}
+
+/* A holds the number before and, when the row does not match, after. */
+static void put_row(struct program *p, const struct policy_row *r,
+		    const struct policy_values *v)
+{
+	unsigned left = check_len(&r->check[0]) + check_len(&r->check[1]);
+	unsigned i;
+
+	if (!left) {
+		put_test(p, (uint32_t)r->nr, 1);
+		put(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+		return;
+	}
+	put_test(p, (uint32_t)r->nr, left + 2);
+	for (i = 0; i < 2; i++) {
+		const struct policy_check *c = &r->check[i];
+
+		if (c->kind == POLICY_NONE)
+			continue;
+		left -= check_len(c);
+		put(p, BPF_LD | BPF_W | BPF_ABS, ARGUMENT(c->arg));
+		if (c->mask != ~0u)
+			put(p, BPF_ALU | BPF_AND | BPF_K, c->mask);
+		put_test(p, expected(c, v), left + 1);
+	}
+	put(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	put(p, BPF_LD | BPF_W | BPF_ABS, DATA(nr));
+}
+
+unsigned policy_build(enum jail_thread thread, const struct policy_values *v,
+		      struct sock_filter out[POLICY_MAX])
+{
+	struct program p = { .at = out };
+	const struct policy_row *r;
+
+	put(&p, BPF_LD | BPF_W | BPF_ABS, DATA(arch));
+	put_test(&p, AUDIT_ARCH_X86_64, 1);
+	put(&p, BPF_JMP | BPF_JA, 1);
+	put(&p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	put(&p, BPF_LD | BPF_W | BPF_ABS, DATA(nr));
+	for (r = policy_rows; r->name; r++)
+		if (r->threads >> thread & 1)
+			put_row(&p, r, v);
+	put(&p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	return p.len;
+}

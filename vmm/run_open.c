@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See run_open.h. One sweep for both processes: the supervisor must not hold
+ * the other end of anybody's pipe either.
+ */
+#include "run_open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Close every descriptor that is not one of the four the user named. */
+static void close_inherited(const struct config *c)
+{
+	int a = c->result_fd > 2 ? c->result_fd : -1;
+	int b = c->status_fd > 2 ? c->status_fd : -1;
+	int low = a < b ? a : b, high = a < b ? b : a;
+	unsigned from = 3;
+
+	if (low > 2) {
+		if ((unsigned)low > from)
+			close_range(from, (unsigned)low - 1, 0);
+		from = (unsigned)low + 1;
+	}
+	if (high > 2 && (unsigned)high >= from) {
+		if ((unsigned)high > from)
+			close_range(from, (unsigned)high - 1, 0);
+		from = (unsigned)high + 1;
+	}
+	close_range(from, ~0u, 0);
+}
+
+int run_open_output(const char *what, const char *path, struct err *e)
+{
+	int fd = open(path,
+		      O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		      0666);
+
+	if (fd < 0 && errno == ENXIO)
+		return err_set(e, ENXIO,
+			       "open %s '%s': nobody reads this FIFO (start "
+			       "the reader first)",
+			       what, path);
+	if (fd < 0)
+		return err_sys(e, "open %s '%s'", what, path);
+	return fd;
+}
+
+static int check_fd(const char *what, int fd, struct err *e)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return err_sys(e, "use descriptor %d for the %s", fd, what);
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return err_set(e, EBADF,
+			       "use descriptor %d for the %s: open for reading "
+			       "only",
+			       fd, what);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return fd;
+}
+
+int run_open_status(const struct config *c, int *fd, struct err *e)
+{
+	int r = 0;
+
+	close_inherited(c);
+	*fd = -1;
+	if (c->status_fd >= 0)
+		r = check_fd("status", c->status_fd, e);
+	else if (c->status_file)
+		r = run_open_output("status", c->status_file, e);
+	else
+		return 0;
+	if (r >= 0)
+		*fd = r;
+	return r < 0 ? r : 0;
+}
