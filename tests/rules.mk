@@ -46,7 +46,10 @@ $(RAW_TESTS): $(BUILD)/test/raw/%: $(BUILD)/san/tests/raw/%.o $(RAW_KIT) \
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka $(HUSK_LIBS)
 
-.PHONY: test check test-programs fuzz
+.PHONY: test check test-programs fuzz prove
+prove: ## prove the translation of addresses and the rings
+	@tests/prove/run
+
 test-programs: $(UNIT_TESTS) $(REPLAYS) $(RAW_TESTS)
 
 test: setup test-programs ## set up, then run all tests

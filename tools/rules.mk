@@ -20,7 +20,8 @@ DEPS_AREAS := build$(if $(filter $(BUILD)/vmlinux%,$(NEEDY)),$(comma)kernel)$(\
 	)$(if $(filter $(BUILD)/base%,$(NEEDY)),$(comma)image)$(\
 	)$(if $(filter $(BUILD)/lab/% lab-%,$(NEEDY)),$(comma)lab)
 ifneq ($(filter-out $(BUILD)/% lab-%,$(NEEDY)),)
-DEPS_AREAS := build,kernel,image,lab,test
+DEPS_AREAS := build,kernel,image,lab,test$(\
+	)$(if $(filter test prove,$(NEEDY)),$(comma)prove)
 endif
 ifneq ($(NEEDY),)
 # make remakes its makefiles even with -n and -q, which promise to do nothing.

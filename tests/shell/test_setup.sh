@@ -173,7 +173,7 @@ done
 # installed it).
 bad_rows() {
 	! awk -F '|' '!/^#/ && NF && (NF != 4 ||
-		$2 !~ /^ (build|kernel|image|lab|test) $/ || seen[$1]++)' \
+		$2 !~ /^ (build|kernel|image|lab|test|prove) $/ || seen[$1]++)' \
 		tools/packages | grep .
 }
 check "packages: four fields, a known area, no row twice" bad_rows

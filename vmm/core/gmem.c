@@ -71,11 +71,18 @@ void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len)
 
 	if (!len)
 		return NULL;
+	/*@ loop invariant i <= m->nr;
+	    loop invariant \forall integer k; 0 <= k < i ==>
+			!gmem_has(m, k, gpa, len);
+	    loop assigns i;
+	    loop variant m->nr - i; */
 	for (i = 0; i < m->nr; i++) {
 		const struct gmem_region *r = &m->region[i];
-		uint64_t off = gpa - r->base;
+		uint64_t off;
 
-		/* off is huge when gpa lies below the region. */
+		if (gpa < r->base)
+			continue;
+		off = gpa - r->base;
 		if (off < r->len && len <= r->len - off)
 			return r->hva + off;
 	}

@@ -27,6 +27,10 @@ void virtq_reset(struct virtq *q)
 	q->s = (struct virtq_state){ .size = q->max };
 }
 
+/*@ requires \valid_read(q) && gmem_ok(q->mem) && align > 0;
+    assigns \nothing;
+    ensures \result ==> gpa % align == 0 && (gmem_has(q->mem, 0, gpa, len) ||
+		gmem_has(q->mem, 1, gpa, len)); */
 static bool area_ok(const struct virtq *q, gpa_t gpa, uint64_t len,
 		    unsigned align)
 {
@@ -58,6 +62,7 @@ static struct vring_used *used_ring(const struct virtq *q)
 }
 
 /* Entries offered and not taken: 0..65535, more than size is a lie. */
+/*@ assigns \result \from *q; */
 static uint16_t pending(const struct virtq *q)
 {
 	/* Pairs with the driver's store of idx after its ring entries. */
@@ -71,55 +76,109 @@ bool virtq_has_work(const struct virtq *q)
 	return q->s.ready && pending(q) != 0;
 }
 
-/* Copy descriptor `i`, once; everything after looks at the copy. */
-static void read_desc(const struct virtq *q, uint16_t i, struct vring_desc *d)
+/* Where in a ring the free-running index stands. */
+/*@ requires \valid_read(q) && q->s.size > 0;
+    assigns \result \from q->s.size, idx;
+    ensures \result < q->s.size; */
+static uint16_t ring_slot(const struct virtq *q, uint16_t idx)
 {
-	const struct vring_desc *table;
-
-	table = gmem_ptr(q->mem, q->s.desc, DESC_LEN(q->s.size));
-	memcpy(d, &table[i], sizeof(*d));
+	return idx & (uint16_t)(q->s.size - 1);
 }
 
-/* Add one checked descriptor to the request. */
-static int add_buffer(const struct virtq *q, struct vreq *r,
-		      const struct vring_desc *d)
+/*@ requires slot < q->s.size;
+    assigns \result \from slot, *q; */
+static uint16_t read_head(const struct virtq *q, uint16_t slot)
 {
-	bool in = d->flags & VRING_DESC_F_WRITE;
-	uint32_t *total = in ? &r->len_in : &r->len_out;
+	return __atomic_load_n(&avail_ring(q)->ring[slot], __ATOMIC_RELAXED);
+}
+
+/* Copy descriptor `i`, once; everything after looks at the copy. */
+/*@ requires i < q->s.size;
+    assigns \result \from i, *q; */
+static struct vring_desc read_desc(const struct virtq *q, uint16_t i)
+{
+	const struct vring_desc *table;
+	struct vring_desc d;
+
+	table = gmem_ptr(q->mem, q->s.desc, DESC_LEN(q->s.size));
+	memcpy(&d, &table[i], sizeof(d));
+	return d;
+}
+
+/* Add one checked descriptor to the request, as its entry `n`. */
+/*@ requires virtq_walks(q, r);
+    requires n < VIRTQ_MAX_SIZE && vreq_ok(r, n);
+    assigns r->nr_out, r->nr_in, r->len_out, r->len_in, r->iov[n];
+    ensures \result <= 0 && (\result == 0 ==> vreq_ok(r, n + 1)); */
+static int add_buffer(const struct virtq *q, struct vreq *r, unsigned n,
+		      struct vring_desc d)
+{
+	bool in = d.flags & VRING_DESC_F_WRITE;
+	uint64_t total = (uint64_t)(in ? r->len_in : r->len_out) + d.len;
 	void *hva;
 
 	/* 2.7.4.2: what the device reads comes before what it writes. */
 	if (!in && r->nr_in)
 		return -EPROTO;
-	hva = gmem_ptr(q->mem, d->addr, d->len);
-	if (!hva || d->len > VIRTQ_MAX_BYTES - *total)
+	hva = gmem_ptr(q->mem, d.addr, d.len);
+	if (!hva || total > VIRTQ_MAX_BYTES)
 		return -EPROTO;
-	r->iov[r->nr_out + r->nr_in] =
-		(struct iovec){ .iov_base = hva, .iov_len = d->len };
-	*total += d->len;
-	if (in)
+	r->iov[n].iov_base = hva;
+	r->iov[n].iov_len = d.len;
+	if (in) {
+		r->len_in = (uint32_t)total;
 		r->nr_in++;
-	else
+	} else {
+		r->len_out = (uint32_t)total;
 		r->nr_out++;
+	}
 	return 0;
 }
 
+/*@ requires virtq_walks(q, r) && vreq_ok(r, 0);
+    assigns r->nr_out, r->nr_in, r->len_out, r->len_in,
+	    r->iov[0 .. VIRTQ_MAX_SIZE - 1];
+    ensures \result <= 0;
+    ensures \result == 0 ==> r->head < q->s.size &&
+		1 <= r->nr_out + r->nr_in <= q->s.size &&
+		vreq_ok(r, r->nr_out + r->nr_in); */
 static int walk_chain(const struct virtq *q, struct vreq *r)
 {
 	uint16_t i = r->head;
 	unsigned steps;
 
 	/* A chain longer than the table has a loop in it (2.7.5.3.1). */
+	/*@ loop invariant steps <= q->s.size;
+	    loop invariant vreq_ok(r, steps);
+	    loop invariant 0 < steps ==> r->head < q->s.size;
+	    loop invariant steps == 0 ==> i == r->head;
+	    loop assigns steps, i, r->nr_out, r->nr_in, r->len_out, r->len_in,
+			 r->iov[0 .. VIRTQ_MAX_SIZE - 1];
+	    loop variant q->s.size - steps; */
 	for (steps = 0; steps < q->s.size; steps++) {
 		struct vring_desc d;
 		int ret;
 
 		if (i >= q->s.size)
 			return -EPROTO;
-		read_desc(q, i, &d);
+		d = read_desc(q, i);
 		if (d.flags & VRING_DESC_F_INDIRECT)
 			return -EPROTO;
-		ret = add_buffer(q, r, &d);
+		/* What the request is filled with, memory is not. */
+		/*@ assert q->mem == \at(q->mem, Pre); */
+		/*@ assert \valid_read(q->mem); */
+		/*@ assert q->mem->nr == \at(q->mem->nr, Pre); */
+		/*@ assert \forall integer k; 0 <= k < GMEM_NR_REGIONS ==>
+			q->mem->region[k].base ==
+			\at(q->mem->region[k].base, Pre); */
+		/*@ assert \forall integer k; 0 <= k < GMEM_NR_REGIONS ==>
+			q->mem->region[k].len ==
+			\at(q->mem->region[k].len, Pre); */
+		/*@ assert \forall integer k; 0 <= k < GMEM_NR_REGIONS ==>
+			q->mem->region[k].hva ==
+			\at(q->mem->region[k].hva, Pre); */
+		/*@ assert gmem_ok(q->mem); */
+		ret = add_buffer(q, r, steps, d);
 		if (ret)
 			return ret;
 		if (!(d.flags & VRING_DESC_F_NEXT))
@@ -131,7 +190,7 @@ static int walk_chain(const struct virtq *q, struct vreq *r)
 
 int virtq_pop(struct virtq *q, struct vreq *r)
 {
-	uint16_t n, slot;
+	uint16_t n;
 	int ret;
 
 	if (!q->s.ready)
@@ -141,8 +200,7 @@ int virtq_pop(struct virtq *q, struct vreq *r)
 		return 0;
 	if (n > q->s.size)
 		return -EPROTO;
-	slot = q->s.last_avail & (uint16_t)(q->s.size - 1);
-	r->head = __atomic_load_n(&avail_ring(q)->ring[slot], __ATOMIC_RELAXED);
+	r->head = read_head(q, ring_slot(q, q->s.last_avail));
 	r->nr_out = r->nr_in = 0;
 	r->len_out = r->len_in = 0;
 	ret = walk_chain(q, r);
@@ -160,7 +218,7 @@ void virtq_unpop(struct virtq *q)
 int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
 {
 	struct vring_used *used = used_ring(q);
-	uint16_t slot = q->s.next_used & (uint16_t)(q->s.size - 1);
+	uint16_t slot = ring_slot(q, q->s.next_used);
 	struct vring_used_elem elem = { .id = head, .len = written };
 
 	if (!used)

@@ -65,6 +65,28 @@ struct vreq {
 	struct iovec iov[VIRTQ_MAX_SIZE];
 };
 
+/*@ predicate virtq_area(struct virtq *q, integer at, integer len,
+			 integer align) =
+	at % align == 0 && (gmem_has(q->mem, 0, at, len) ||
+			    gmem_has(q->mem, 1, at, len));
+
+    predicate virtq_live(struct virtq *q) =
+	0 < q->s.size <= VIRTQ_MAX_SIZE &&
+	virtq_area(q, q->s.desc, 16 * q->s.size, 16) &&
+	virtq_area(q, q->s.avail, 6 + 2 * q->s.size, 2) &&
+	virtq_area(q, q->s.used, 6 + 8 * q->s.size, 4);
+
+    predicate virtq_walks(struct virtq *q, struct vreq *r) =
+	\valid_read(q) && \valid(r) && gmem_ok(q->mem) &&
+	q->s.size <= VIRTQ_MAX_SIZE && \separated(r, q, q->mem);
+
+    predicate vreq_ok(struct vreq *r, integer n) =
+	r->nr_out + r->nr_in == n && n <= VIRTQ_MAX_SIZE &&
+	r->len_out <= VIRTQ_MAX_BYTES && r->len_in <= VIRTQ_MAX_BYTES &&
+	(\forall integer k; 0 <= k < n ==> 0 < r->iov[k].iov_len &&
+	    \valid((uint8_t *)r->iov[k].iov_base +
+		   (0 .. r->iov[k].iov_len - 1))); */
+
 void virtq_init(struct virtq *q, const struct gmem *mem, uint16_t max);
 
 /* Back to the state after reset: not ready, indices 0. */
@@ -74,9 +96,19 @@ void virtq_reset(struct virtq *q);
  * Make a configured queue live (QueueReady written 1): size a power of two
  * within max, areas aligned and wholly in RAM. -EPROTO otherwise.
  */
+/*@ requires \valid(q) && gmem_ok(q->mem) && q->max <= VIRTQ_MAX_SIZE;
+    requires \separated(q, q->mem);
+    assigns q->s.ready;
+    ensures \result == 0 ==> virtq_live(q) && q->s.size <= q->max; */
 int virtq_enable(struct virtq *q);
 
 /* 1 and *r filled, 0 when nothing is offered, -EPROTO. */
+/*@ requires virtq_walks(q, r) && \valid(q);
+    requires q->s.ready ==> virtq_live(q);
+    assigns q->s.last_avail, *r;
+    ensures head: \result == 1 ==> r->head < q->s.size;
+    ensures some: \result == 1 ==> 1 <= r->nr_out + r->nr_in <= q->s.size;
+    ensures ram: \result == 1 ==> vreq_ok(r, r->nr_out + r->nr_in); */
 int virtq_pop(struct virtq *q, struct vreq *r);
 
 /* Put the request of the last virtq_pop back; nothing may lie between. */
