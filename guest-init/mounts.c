@@ -387,8 +387,26 @@ static const char *const proc_controls[] = {
 	"/proc/fs",  "/proc/driver",	    "/proc/mtrr",
 };
 
+/*
+ * In a user namespace, which anybody may make, a cgroup namespace lets mount
+ * cgroup2; and the files that limit the job belong to uid 0.
+ */
+static int forbid_cgroup_namespaces(struct err *e)
+{
+	static const char path[] = "/proc/sys/user/max_cgroup_namespaces";
+	auto_fd fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT) /* no user namespaces at all */
+		return 0;
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		return err_sys(e, "write '%s'", path);
+	return 0;
+}
+
 int mounts_guard_proc(struct err *e)
 {
+	if (forbid_cgroup_namespaces(e))
+		return -e->code;
 	for (size_t i = 0; i < sizeof(proc_controls) / sizeof(*proc_controls);
 	     i++) {
 		const char *path = proc_controls[i];

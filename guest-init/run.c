@@ -307,12 +307,16 @@ static int make_plan(struct plan *p, int ours[], struct err *e)
 /*
  * A job that is root must not be the same user as PID 1, or it could set
  * the limits and the priority of init. The fixup bit keeps the capabilities.
+ * Who changes its user is no longer dumpable, and its files in /proc become
+ * root's: made dumpable again, they are init's own. To trace it still takes
+ * its user or a capability.
  */
 static int step_aside(struct err *e)
 {
 	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) ||
 	    syscall(SYS_setresuid, JOB_UID_RESERVED, JOB_UID_RESERVED,
-		    JOB_UID_RESERVED))
+		    JOB_UID_RESERVED) ||
+	    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
 		return err_sys(e, "leave uid 0 to the job");
 	return 0;
 }
