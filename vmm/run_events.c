@@ -11,6 +11,7 @@
  */
 #include "run_internal.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,6 +58,13 @@ void run_on_control(void *opaque)
 	if (run->control.state == CONTROL_READY)
 		run->o->clock[CLOCK_T2_INIT] = loop_now();
 	atomic_store(&run->control_state, (int)run->control.state);
+	loop_wake(&run->loop);
+}
+
+void run_on_disk_failed(void *opaque)
+{
+	struct run *run = opaque;
+
 	loop_wake(&run->loop);
 }
 
@@ -252,6 +260,15 @@ static void decide_stream_failure(struct run *run)
 			       strerror(run->stream[i].error));
 }
 
+/* What the job makes of a file that cannot be read is not its verdict. */
+static void decide_disk_failure(struct run *run, int code)
+{
+	decide(run, VERDICT_ERROR, code, "read image '%s': %s",
+	       run->config->image,
+	       code == ENODATA ? "it was cut short while in use" :
+				 strerror(code));
+}
+
 void run_step(void *opaque)
 {
 	struct run *run = opaque;
@@ -268,6 +285,8 @@ void run_step(void *opaque)
 		run_arm_deadline(run, loop_now());
 	if (atomic_load(&run->stream_failed))
 		decide_stream_failure(run);
+	else if (atomic_load(&run->disk.error))
+		decide_disk_failure(run, atomic_load(&run->disk.error));
 	else if (atomic_load(&run->over_limit) &&
 		 run->config->on_output_limit == OUTPUT_KILL)
 		decide(run, VERDICT_OUTPUT_LIMIT, 0,

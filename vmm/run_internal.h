@@ -75,6 +75,7 @@ void run_truncate(int fd);
 void run_on_changed(void *opaque);
 void run_on_stream(void *opaque, struct stream *s, enum stream_event ev);
 void run_on_control(void *opaque);
+void run_on_disk_failed(void *opaque);
 void run_on_vcpu_end(void *opaque, enum vcpu_end end, const char *text);
 void run_on_console(void *opaque, const char *buf, size_t len);
 void run_flush_console(struct run *run);

@@ -71,10 +71,11 @@ static int open_signals(struct run *run, struct err *e)
 		if (sigaction(ending[i], NULL, &old) ||
 		    old.sa_handler != SIG_IGN)
 			sigaddset(&set, ending[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	/* As errors of the write: a reader that left, a file at its limit. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
+	/* Ignored: a reader that left, a file at its limit are write errors. */
+	if (sigprocmask(SIG_BLOCK, &set, NULL) ||
+	    signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		return err_sys(e, "watch for signals");
 	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (run->signal_fd < 0)
 		return err_sys(e, "watch for signals");
@@ -304,6 +305,15 @@ static int check_image(const struct run *run, struct err *e)
 		       run->config->template, run->config->image);
 }
 
+static int open_disk(struct run *run, struct err *e)
+{
+	int r = disk_open(&run->disk, run->config->image, e);
+
+	run->disk.failed = run_on_disk_failed;
+	run->disk.opaque = run;
+	return r;
+}
+
 int run_set_up(struct run *run, struct err *e)
 {
 	const struct config *c = run->config;
@@ -324,7 +334,7 @@ int run_set_up(struct run *run, struct err *e)
 	if (!r)
 		r = check_memory(c, e);
 	if (!r)
-		r = disk_open(&run->disk, c->image, e);
+		r = open_disk(run, e);
 	if (!r && c->template)
 		r = check_image(run, e);
 	if (!r)

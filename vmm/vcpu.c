@@ -27,11 +27,13 @@ static void ignore_signal(int sig)
 	(void)sig;
 }
 
-void vcpu_prepare_signals(void)
+int vcpu_prepare_signals(struct err *e)
 {
 	struct sigaction sa = { .sa_handler = ignore_signal };
 
-	sigaction(VCPU_SIGNAL, &sa, NULL);
+	if (sigaction(VCPU_SIGNAL, &sa, NULL))
+		return err_sys(e, "prepare to stop vCPUs");
+	return 0;
 }
 
 int vcpu_init(struct vcpu *v, const struct kvm *k, unsigned index,

@@ -75,7 +75,7 @@ void vcpu_fini(struct vcpu *v);
 int vcpu_start(struct vcpu *v, struct err *e);
 int vcpu_wait_parked(struct vcpu *v, struct err *e);
 /* Once per process, before the first: */
-void vcpu_prepare_signals(void);
+int vcpu_prepare_signals(struct err *e);
 
 /* Let a parked thread run its guest. */
 void vcpu_go(struct vcpu *v);

@@ -265,11 +265,11 @@ int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)
 int vm_park(struct vm *vm, const struct jail *jail, struct err *e)
 {
 	unsigned i;
-	int r = 0;
+	int r;
 
 	if (vm->nr_vcpus && vm->vcpu[0].has_thread)
 		return 0;
-	vcpu_prepare_signals();
+	r = vcpu_prepare_signals(e);
 	for (i = 0; !r && i < vm->nr_vcpus; i++) {
 		vm->vcpu[i].jail = jail;
 		r = vcpu_start(&vm->vcpu[i], e);

@@ -247,17 +247,29 @@ static void reads_into_pieces(void **state)
 	assert_int_equal(disk_file_ops.read(&disk, iov, 0, 0), 0);
 }
 
+static void count(void *opaque)
+{
+	++*(int *)opaque;
+}
+
 static void the_file_shrinks_under_us(void **state)
 {
 	uint8_t a[512], b[512];
 	struct iovec iov[] = { { a, 512 }, { b, 512 } };
+	int failures = 0;
 
 	(void)state;
 	open_with_content(64 * 1024);
+	disk.failed = count;
+	disk.opaque = &failures;
 	assert_int_equal(truncate(path, 8192 + 700), 0);
 	assert_int_equal(disk_file_ops.read(&disk, iov, 1, 8192), 0);
+	assert_int_equal(failures, 0);
+	assert_int_equal(disk.error, 0);
 	iov[0] = (struct iovec){ a, 512 };
 	assert_int_equal(disk_file_ops.read(&disk, iov, 2, 8192), -EIO);
+	assert_int_equal(failures, 1);
+	assert_int_equal(disk.error, ENODATA);
 	iov[0] = (struct iovec){ a, 512 };
 	assert_int_equal(disk_file_ops.read(&disk, iov, 1, 60 * 1024), -EIO);
 }
@@ -270,6 +282,7 @@ static void the_descriptor_is_gone(void **state)
 
 	(void)state;
 	assert_int_equal(disk_file_ops.read(&closed, &iov, 1, 0), -EIO);
+	assert_int_equal(closed.error, EBADF);
 }
 
 int main(void)

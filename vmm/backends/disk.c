@@ -117,9 +117,19 @@ void disk_close(struct disk *d)
 	cleanup_fd(&d->fd);
 }
 
+static int fail(struct disk *d, int code)
+{
+	int none = 0;
+
+	atomic_compare_exchange_strong(&d->error, &none, code);
+	if (d->failed)
+		d->failed(d->opaque);
+	return -EIO;
+}
+
 static int disk_read(void *disk, struct iovec *iov, unsigned nr, uint64_t off)
 {
-	const struct disk *d = disk;
+	struct disk *d = disk;
 	unsigned first = 0;
 
 	while (first < nr) {
@@ -129,7 +139,7 @@ static int disk_read(void *disk, struct iovec *iov, unsigned nr, uint64_t off)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return -EIO;
+			return fail(d, n ? errno : ENODATA);
 		off += (uint64_t)n;
 		first += iov_skip(iov + first, nr - first, (size_t)n);
 	}

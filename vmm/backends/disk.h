@@ -9,6 +9,8 @@
 #include "devices/virtio/blk.h"
 #include "lib/err.h"
 
+#include <stdatomic.h>
+
 struct disk {
 	int fd;			/* owned; -1: not open */
 	uint64_t size;		/* bytes */
@@ -16,13 +18,18 @@ struct disk {
 	uint8_t uuid[16];	/* of the file system */
 	uint32_t super_crc;	/* CRC-32 of its superblock, which changes
 				 * with each writing mount */
+	/* The first read that failed, ENODATA: the file became shorter. */
+	atomic_int error;
+	void (*failed)(void *opaque); /* any thread; NULL: nobody */
+	void *opaque;
 };
 
 extern const struct disk_ops disk_file_ops;
 
 /*
  * -errno and a line for what is no ext4 image, or one cut short. The reads of
- * disk_file_ops come after and may still fail: that is the guest's -EIO.
+ * disk_file_ops come after and may still fail: the guest gets an I/O error,
+ * but only after `failed`, which the owner sets between the two, was called.
  */
 int disk_open(struct disk *d, const char *path, struct err *e);
 void disk_close(struct disk *d);
