@@ -39,6 +39,7 @@ RAW_TESTS := $(patsubst tests/raw/%.c,$(BUILD)/test/raw/%, \
 RAW_SAN	  := $(patsubst %,$(BUILD)/san/%.o,$(basename $(HUSK_SRC) \
 	     vmm/init_blob.S))
 RAW_KIT	  := $(patsubst %,$(BUILD)/san/%.o,tests/raw/machine tests/raw/guest \
+	     tests/raw/stage \
 	     tests/raw/state_box tests/raw/state_guest tests/unit/mockdrv)
 $(RAW_TESTS): $(BUILD)/test/raw/%: $(BUILD)/san/tests/raw/%.o $(RAW_KIT) \
 		$(RAW_SAN) $(LIB_SAN)
@@ -57,6 +58,11 @@ test: setup test-programs ## set up, then run all tests
 
 check: test-programs ## the fast part: lint, unit tests, fuzz corpora
 	@tests/run unit replay lint
+
+HOSTILE := $(filter $(BUILD)/test/raw/raw_hostile_%,$(RAW_TESTS))
+.PHONY: check-hostile
+check-hostile: setup $(HOSTILE) ## guests that break every rule of the devices
+	@tests/run hostile
 
 TARGET	?= virtq
 SECONDS	?= 60

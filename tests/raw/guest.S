@@ -7,7 +7,7 @@
  * It runs where the loader enters a kernel: 64-bit mode, flat, memory mapped
  * one to one, interrupts off. Position-independent, no stack, no memory but
  * the list. A command is 24 bytes: op (8), address or port (8), value (8);
- * ops are in machine.h.
+ * ops are in machine.h. A vCPU put to guest_next runs the list in its RSI.
  *
  * guest_ap is what a second vCPU runs: 16-bit code, told by its start-up
  * message to begin at a page below 64 KiB. It offers eight requests more than
@@ -18,12 +18,13 @@
 	.section .rodata
 	.balign 16
 	.code64
-	.global guest_start, guest_end, guest_ap_start, guest_ap_end
+	.global guest_start, guest_next, guest_end, guest_ap_start, guest_ap_end
 
 #define OP(n)	cmp $n, %eax; je op_##n
 
 guest_start:
 	mov $RAW_LIST, %esi
+guest_next:
 next:
 	mov (%rsi), %eax
 	mov 8(%rsi), %rdi

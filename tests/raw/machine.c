@@ -31,7 +31,6 @@
 #define PTE_TABLE    3u
 #define PTE_LARGE    0x83u
 
-extern const char guest_start[], guest_end[];
 extern const char guest_ap_start[], guest_ap_end[];
 
 static const char texts[] =
@@ -324,15 +323,31 @@ enum vcpu_end machine_run(struct machine *m)
 	return m->end;
 }
 
+bool machine_has_ended(struct machine *m)
+{
+	bool has;
+
+	pthread_mutex_lock(&m->lock);
+	has = m->has_ended;
+	pthread_mutex_unlock(&m->lock);
+	return has;
+}
+
+void machine_nap(void)
+{
+	const struct timespec tick = { 0, 1000000 };
+
+	nanosleep(&tick, NULL);
+}
+
 void machine_wait16(struct machine *m, gpa_t at, uint16_t val)
 {
 	uint16_t *p = machine_ptr(m, at, sizeof(*p));
-	const struct timespec tick = { 0, 1000000 };
 	unsigned i;
 
 	for (i = 0; __atomic_load_n(p, __ATOMIC_ACQUIRE) != val; i++) {
 		if (i == HANG_S * 1000)
 			fail_msg("the guest did not come that far");
-		nanosleep(&tick, NULL);
+		machine_nap();
 	}
 }

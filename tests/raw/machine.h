@@ -58,6 +58,8 @@
 #define RAW_DISK    1u
 #define RAW_TAKEN   65536u
 
+extern const char guest_start[], guest_next[], guest_end[];
+
 struct command {
 	uint64_t op, at, val;
 };
@@ -95,6 +97,10 @@ enum vcpu_end machine_run(struct machine *m);
 /* Start only, and wait until a word of guest memory has a value. */
 void machine_start(struct machine *m);
 void machine_wait16(struct machine *m, gpa_t at, uint16_t val);
+
+/* Has a vCPU ended by itself so far? And a millisecond's sleep. */
+bool machine_has_ended(struct machine *m);
+void machine_nap(void);
 
 /* Commands that reset the machine: the usual end of a list. */
 void machine_do_reset(struct machine *m);
