@@ -32,7 +32,7 @@
 
 #include <stddef.h>
 
-#define TEMPLATE_VERSION     1u
+#define TEMPLATE_VERSION     2u
 #define TEMPLATE_HEAD_MAX    (4u << 20)
 #define TEMPLATE_MAX_EXTENTS 65536u
 #define TEMPLATE_DEVICE_MAX  4096u

@@ -76,6 +76,17 @@ def measure_copy():
     }
 
 
+def measure_stdin():
+    """Exits for each MiB of input from a file, beyond those of a run without."""
+    def run(size):
+        path, status = scratch("input", pattern(size)), os.path.join(FOLDER, "input-status")
+        with open(path) as f:
+            subprocess.run(argv("sh", "-c", "cat >/dev/null", options=["--status", status]), stdin=f, env=ENV,
+                           check=True, timeout=PATIENCE)
+        return json.loads(head_of(status, -1))["exits"]["total"]
+    return {"stdin_exits": (run(4 << 20) - run(1)) // 4}
+
+
 def measure():
     husk("/bin/true")  # so that files are in memory
     s = husk("/bin/true").status
@@ -85,6 +96,7 @@ def measure():
     values["private_bytes"] = s["private_bytes"]
     values.update(measure_static())
     values.update(measure_copy())
+    values.update(measure_stdin())
     for name, product in PRODUCTS.items():
         values[name] = os.stat(os.path.join(ROOT, "build", product)).st_size
     calls = count_system_calls()

@@ -115,6 +115,28 @@ uint16_t mockring_used_flags(const struct mockring *r)
 	return get16(r->mem, r->used);
 }
 
+void mockring_set_used_event(struct mockring *r, uint16_t idx)
+{
+	put16(r->mem, r->avail + 4u + 2u * r->size, idx);
+}
+
+uint16_t mockring_avail_event(const struct mockring *r)
+{
+	return get16(r->mem, r->used + 4u + 8u * r->size);
+}
+
+static bool wants_kick(const struct mockring *r, uint16_t new, uint16_t old)
+{
+	if (r->event)
+		return vring_need_event(mockring_avail_event(r), new, old);
+	return !(mockring_used_flags(r) & VRING_USED_F_NO_NOTIFY);
+}
+
+bool mockring_would_kick(const struct mockring *r, unsigned n)
+{
+	return wants_kick(r, (uint16_t)(r->avail_idx + n), r->avail_idx);
+}
+
 void mockring_used(const struct mockring *r, uint16_t slot, uint32_t *id,
 		   uint32_t *len)
 {
@@ -130,7 +152,7 @@ void mockring_skip_to(struct mockring *r, struct virtq *q, uint16_t idx)
 {
 	mockring_set_avail_idx(r, idx);
 	put16(r->mem, r->used + 2, idx);
-	r->used_idx = idx;
+	r->used_idx = r->told_idx = idx;
 	q->s.last_avail = q->s.next_used = idx;
 }
 
@@ -173,6 +195,8 @@ bool mockring_collect(struct mockring *r, uint16_t *head, uint32_t *len)
 	if (mockring_used_idx(r) == r->used_idx)
 		return false;
 	mockring_used(r, r->used_idx++, &id, len);
+	if (r->event)
+		mockring_set_used_event(r, r->used_idx);
 	/* A head that is not in flight came back twice or never left. */
 	assert(id < r->size && r->chain[id]);
 	*head = i = (uint16_t)id;
@@ -260,6 +284,9 @@ void mockdrv_negotiate(struct mockdrv *d, uint64_t refuse)
 		mockdrv_write(d, VIRTIO_MMIO_DRIVER_FEATURES_SEL, i);
 		mockdrv_write(d, VIRTIO_MMIO_DRIVER_FEATURES,
 			      f & ~(uint32_t)(refuse >> (32 * i)));
+		if (!i)
+			d->event = (f & ~(uint32_t)refuse) &
+				   1u << VIRTIO_RING_F_EVENT_IDX;
 	}
 	add_status(d, VIRTIO_CONFIG_S_FEATURES_OK);
 }
@@ -277,6 +304,7 @@ void mockdrv_set_queue(struct mockdrv *d, unsigned i, uint16_t size)
 	gpa_t gpa = mockdrv_alloc(d, 26u * size + 64u);
 
 	mockring_init(r, &d->mem, gpa, size);
+	r->event = d->event;
 	mockdrv_write(d, VIRTIO_MMIO_QUEUE_SEL, i);
 	mockdrv_write(d, VIRTIO_MMIO_QUEUE_NUM, size);
 	set_address(d, VIRTIO_MMIO_QUEUE_DESC_LOW, r->desc);
@@ -314,7 +342,11 @@ void mockdrv_kick(struct mockdrv *d, unsigned i)
 
 bool mockdrv_kick_if_wanted(struct mockdrv *d, unsigned i)
 {
-	if (mockring_used_flags(&d->ring[i]) & VRING_USED_F_NO_NOTIFY)
+	struct mockring *r = &d->ring[i];
+	uint16_t old = r->told_idx;
+
+	r->told_idx = r->avail_idx;
+	if (!wants_kick(r, r->avail_idx, old))
 		return false;
 	mockdrv_kick(d, i);
 	return true;

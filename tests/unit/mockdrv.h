@@ -42,6 +42,8 @@ struct mockring {
 	gpa_t desc, avail, used;
 	uint16_t avail_idx;	/* entries ever offered */
 	uint16_t used_idx;	/* used entries ever looked at */
+	uint16_t told_idx;	/* avail_idx when a kick was last thought of */
+	bool event;		/* EVENT_IDX: kicks and interrupts by index */
 	uint16_t nr_free;
 	uint16_t free[VIRTQ_MAX_SIZE];
 	uint16_t link[VIRTQ_MAX_SIZE];	/* next of a chain in flight */
@@ -63,6 +65,11 @@ void mockring_set_avail_idx(struct mockring *r, uint16_t idx);
 void mockring_set_avail_flags(struct mockring *r, uint16_t flags);
 uint16_t mockring_used_idx(const struct mockring *r);
 uint16_t mockring_used_flags(const struct mockring *r);
+/* With EVENT_IDX: what the driver writes, what the device wrote. */
+void mockring_set_used_event(struct mockring *r, uint16_t idx);
+uint16_t mockring_avail_event(const struct mockring *r);
+/* Would a driver that offers n more buffers have to kick? */
+bool mockring_would_kick(const struct mockring *r, unsigned n);
 void mockring_used(const struct mockring *r, uint16_t slot, uint32_t *id,
 		   uint32_t *len);
 
@@ -84,6 +91,7 @@ struct mockdrv {
 	struct vdev *dev;	/* borrowed */
 	unsigned nr_irqs;	/* edges since mockdrv_init */
 	gpa_t next;		/* of mockdrv_alloc */
+	bool event;		/* EVENT_IDX was negotiated */
 	struct mockring ring[20];
 };
 

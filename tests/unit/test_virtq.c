@@ -219,10 +219,10 @@ static void kicks_and_interrupts(void **state)
 	assert_false(virtq_wants_irq(&q));
 
 	assert_int_equal(mockring_used_flags(&ring), 0);
-	virtq_set_notify(&q, false);
+	virtq_set_notify(&q, VIRTQ_NOTIFY_NONE);
 	assert_int_equal(mockring_used_flags(&ring), VRING_USED_F_NO_NOTIFY);
-	virtq_set_notify(&q, false);
-	virtq_set_notify(&q, true);
+	virtq_set_notify(&q, VIRTQ_NOTIFY_NONE);
+	virtq_set_notify(&q, VIRTQ_NOTIFY_EACH);
 	assert_int_equal(mockring_used_flags(&ring), 0);
 }
 
@@ -238,7 +238,7 @@ static void a_queue_that_is_not_ready(void **state)
 	assert_false(virtq_has_work(&q));
 	assert_false(virtq_wants_irq(&q));
 	assert_int_equal(virtq_pop(&q, &req), 0);
-	virtq_set_notify(&q, false);
+	virtq_set_notify(&q, VIRTQ_NOTIFY_NONE);
 	assert_int_equal(mockring_used_flags(&ring), 0);
 	assert_int_equal(virtq_enable(&q), 0);
 	assert_int_equal(virtq_pop(&q, &req), 1);

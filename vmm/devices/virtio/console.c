@@ -15,6 +15,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
+#include <linux/virtio_ring.h>
 #include <poll.h>
 #include <string.h>
 
@@ -75,11 +76,11 @@ static int pop_input(struct virtq *q, struct vreq *r)
 	int ret = virtq_pop(q, r);
 
 	if (ret == 0) {
-		virtq_set_notify(q, true);
+		virtq_set_notify(q, VIRTQ_NOTIFY_HALF);
 		ret = virtq_pop(q, r);
 	}
 	if (ret > 0)
-		virtq_set_notify(q, false);
+		virtq_set_notify(q, VIRTQ_NOTIFY_NONE);
 	return ret;
 }
 
@@ -267,8 +268,8 @@ static int pump_rx(struct console *c, unsigned port)
 		budget = spend(budget, (size_t)n);
 	}
 	/* With buffers left the loop goes on; without, the driver must kick. */
-	if (!budget)
-		virtq_set_notify(q, true);
+	if (!budget && !virtq_has_work(q))
+		virtq_set_notify(q, VIRTQ_NOTIFY_HALF);
 	vdev_notify_queue(&c->vdev, q);
 	return 0;
 }
@@ -355,6 +356,9 @@ static int pump_control(struct console *c)
 	if (ret < 0)
 		return ret;
 	vdev_notify_queue(&c->vdev, q);
+	/* A second vCPU was quicker: the loop takes the rest. */
+	if (virtq_has_work(q))
+		c->changed(c->opaque);
 	return flush_control(c);
 }
 
@@ -388,9 +392,9 @@ static void console_activate(struct vdev *d)
 	unsigned i;
 
 	/* Buffers for input are no news until there is input to put there. */
-	virtq_set_notify(&c->queue[CTRL_RX], false);
+	virtq_set_notify(&c->queue[CTRL_RX], VIRTQ_NOTIFY_NONE);
 	for (i = 0; i < c->nr_ports; i++)
-		virtq_set_notify(rx_queue(c, i), false);
+		virtq_set_notify(rx_queue(c, i), VIRTQ_NOTIFY_NONE);
 }
 
 static void console_reset(struct vdev *d)
@@ -413,7 +417,8 @@ static void console_reset(struct vdev *d)
 
 static const struct vdev_ops console_vdev_ops = {
 	.device_id = VIRTIO_ID_CONSOLE,
-	.features = 1ull << VIRTIO_CONSOLE_F_MULTIPORT,
+	.features = 1ull << VIRTIO_CONSOLE_F_MULTIPORT |
+		    1ull << VIRTIO_RING_F_EVENT_IDX,
 	.config_read = console_config_read,
 	.activate = console_activate,
 	.kick = console_kick,
@@ -454,12 +459,32 @@ void console_pump(struct console *c, unsigned port)
 	pthread_mutex_unlock(&c->vdev.lock);
 }
 
+/*
+ * Take what no kick will come for: what a call left when it had moved its
+ * share, and what a guest put there the moment before it died. Not when the
+ * back end is known to want none now.
+ */
+static void catch_up(struct console *c, unsigned port)
+{
+	int ret = 0;
+
+	if (virtq_has_work(&c->queue[CTRL_TX]))
+		ret = pump_control(c);
+	if (!ret && !c->port[port].s.tx_blocked &&
+	    virtq_has_work(tx_queue(c, port)))
+		ret = pump(c, port);
+	if (ret)
+		vdev_set_broken(&c->vdev);
+}
+
 short console_wants(struct console *c, unsigned port)
 {
 	const struct console_port *p = &c->port[port];
 	short events = 0;
 
 	pthread_mutex_lock(&c->vdev.lock);
+	if (vdev_is_live(&c->vdev))
+		catch_up(c, port);
 	if (vdev_is_live(&c->vdev)) {
 		if (virtq_has_work(tx_queue(c, port)))
 			events |= POLLOUT;
@@ -476,10 +501,8 @@ bool console_is_drained(struct console *c, unsigned port)
 	bool drained;
 
 	pthread_mutex_lock(&c->vdev.lock);
-	/* A guest may die between its last buffer and the kick for it. */
-	if (vdev_is_live(&c->vdev) && !c->port[port].s.tx_blocked &&
-	    virtq_has_work(tx_queue(c, port)) && pump(c, port))
-		vdev_set_broken(&c->vdev);
+	if (vdev_is_live(&c->vdev))
+		catch_up(c, port);
 	drained = !vdev_is_live(&c->vdev) ||
 		  !virtq_has_work(tx_queue(c, port));
 	pthread_mutex_unlock(&c->vdev.lock);

@@ -90,12 +90,15 @@ void console_fini(struct console *c);
 /* The back end of `port` can take or give again. Takes the lock. */
 void console_pump(struct console *c, unsigned port);
 
-/* poll(2) events that would let `port` go on, 0 for none. Takes the lock. */
+/*
+ * poll(2) events that would let `port` go on, 0 for none; to be asked again
+ * after each `changed`. Takes what came without a kick. Takes the lock.
+ */
 short console_wants(struct console *c, unsigned port);
 
 /*
  * Has everything that the guest put into the port's queue been taken? Takes
- * what came without a kick, unless the back end is known to want none now.
+ * what came without a kick.
  */
 bool console_is_drained(struct console *c, unsigned port);
 

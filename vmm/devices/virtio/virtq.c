@@ -61,6 +61,17 @@ static struct vring_used *used_ring(const struct virtq *q)
 	return gmem_ptr(q->mem, q->s.used, USED_LEN(q->s.size));
 }
 
+/* The driver's and our word of when to hear of the other: last in each ring. */
+static uint16_t *used_event(const struct virtq *q)
+{
+	return &avail_ring(q)->ring[q->s.size];
+}
+
+static uint16_t *avail_event(const struct virtq *q)
+{
+	return (void *)&used_ring(q)->ring[q->s.size];
+}
+
 /* Entries offered and not taken: 0..65535, more than size is a lie. */
 /*@ assigns \result \from *q; */
 static uint16_t pending(const struct virtq *q)
@@ -188,6 +199,46 @@ static int walk_chain(const struct virtq *q, struct vreq *r)
 	return -EPROTO;
 }
 
+/*
+ * The entry whose offer is to come with a kick. Never is what lies furthest
+ * off: that one kick in 65536 offers comes nevertheless does no harm.
+ */
+static uint16_t kick_at(const struct virtq *q)
+{
+	uint16_t next = q->s.last_avail;
+
+	if (q->s.notify == VIRTQ_NOTIFY_NONE)
+		return (uint16_t)(next - 1);
+	if (q->s.notify == VIRTQ_NOTIFY_HALF && q->s.most > 1)
+		return (uint16_t)(next + q->s.most / 2 - 1);
+	return next;
+}
+
+static void ask_for_kick(const struct virtq *q)
+{
+	bool never = q->s.notify == VIRTQ_NOTIFY_NONE;
+
+	if (q->s.event)
+		__atomic_store_n(avail_event(q), kick_at(q), __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(&used_ring(q)->flags,
+				 (uint16_t)(never ? VRING_USED_F_NO_NOTIFY : 0),
+				 __ATOMIC_RELAXED);
+	/* The driver may have offered buffers before it could see this. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* What waits, and when that is nothing, an arrangement to hear of the next. */
+static uint16_t pending_or_ask(const struct virtq *q)
+{
+	uint16_t n = pending(q);
+
+	if (n || !q->s.event || q->s.notify != VIRTQ_NOTIFY_EACH)
+		return n;
+	ask_for_kick(q);
+	return pending(q);
+}
+
 int virtq_pop(struct virtq *q, struct vreq *r)
 {
 	uint16_t n;
@@ -195,11 +246,13 @@ int virtq_pop(struct virtq *q, struct vreq *r)
 
 	if (!q->s.ready)
 		return 0;
-	n = pending(q);
+	n = pending_or_ask(q);
 	if (!n)
 		return 0;
 	if (n > q->s.size)
 		return -EPROTO;
+	if (n > q->s.most)
+		q->s.most = n;
 	r->head = read_head(q, ring_slot(q, q->s.last_avail));
 	r->nr_out = r->nr_in = 0;
 	r->len_out = r->len_in = 0;
@@ -232,27 +285,27 @@ int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
 
 bool virtq_wants_irq(struct virtq *q)
 {
-	uint16_t flags;
+	uint16_t flags, old = q->s.asked, new = q->s.next_used;
 
-	if (!q->s.ready || q->s.asked == q->s.next_used)
+	if (!q->s.ready || old == new)
 		return false;
-	q->s.asked = q->s.next_used;
+	q->s.asked = new;
 	/* Our idx must be visible before we look whether to interrupt. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (q->s.event)
+		return vring_need_event(
+			__atomic_load_n(used_event(q), __ATOMIC_RELAXED), new,
+			old);
 	flags = __atomic_load_n(&avail_ring(q)->flags, __ATOMIC_RELAXED);
 	return !(flags & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
-void virtq_set_notify(struct virtq *q, bool on)
+void virtq_set_notify(struct virtq *q, enum virtq_notify when)
 {
-	if (!q->s.ready || q->s.no_notify == !on)
+	if (!q->s.ready || q->s.notify == when)
 		return;
-	q->s.no_notify = !on;
-	__atomic_store_n(&used_ring(q)->flags,
-			 (uint16_t)(on ? 0 : VRING_USED_F_NO_NOTIFY),
-			 __ATOMIC_RELAXED);
-	/* The driver may have offered buffers before it could see this. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	q->s.notify = (uint8_t)when;
+	ask_for_kick(q);
 }
 
 void virtq_save(const struct virtq *q, struct pack *p)
@@ -263,8 +316,10 @@ void virtq_save(const struct virtq *q, struct pack *p)
 	pack_u16(p, q->s.size);
 	pack_u16(p, q->s.last_avail);
 	pack_u16(p, q->s.next_used);
+	pack_u16(p, q->s.most);
+	pack_bool(p, q->s.event);
 	pack_bool(p, q->s.ready);
-	pack_bool(p, q->s.no_notify);
+	pack_u8(p, q->s.notify);
 }
 
 int virtq_load(struct virtq *q, struct unpack *u)
@@ -279,8 +334,10 @@ int virtq_load(struct virtq *q, struct unpack *u)
 	q->s.next_used = unpack_u16(u);
 	/* Nobody saves between a push and the interrupt for it. */
 	q->s.asked = q->s.next_used;
+	q->s.most = unpack_u16(u);
+	q->s.event = unpack_bool(u);
 	ready = unpack_bool(u);
-	q->s.no_notify = unpack_bool(u);
+	q->s.notify = unpack_u8(u);
 	q->s.ready = false;
 	if (u->failed)
 		return -EPROTO;

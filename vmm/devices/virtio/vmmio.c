@@ -8,6 +8,7 @@
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
+#include <linux/virtio_ring.h>
 
 #define VMMIO_MAGIC   0x74726976u /* "virt" */
 #define VMMIO_VERSION 2u
@@ -153,7 +154,10 @@ static void write_queue_ready(struct vdev *d, uint32_t v)
 	struct virtq *q = configurable(d);
 
 	/* 4.2.2.2: a live queue is only taken down by reset. */
-	if (q && v == 1 && virtq_enable(q))
+	if (!q || v != 1)
+		return;
+	q->s.event = d->s.driver_features & 1ull << VIRTIO_RING_F_EVENT_IDX;
+	if (virtq_enable(q))
 		vdev_set_broken(d);
 }
 
