@@ -51,7 +51,7 @@ static void call_any(struct virtq *q)
 		virtq_wants_irq(q);
 		break;
 	case 4:
-		virtq_set_notify(q, Frama_C_nondet(0, 1));
+		virtq_set_notify(q, (enum virtq_notify)Frama_C_interval(0, 2));
 		break;
 	default:
 		virtq_unpop(q);
@@ -71,7 +71,9 @@ static void check(uint16_t size, gpa_t base)
 	q.s.last_avail = any16();
 	q.s.next_used = any16();
 	q.s.asked = any16();
-	q.s.no_notify = Frama_C_nondet(0, 1);
+	q.s.most = any16();
+	q.s.event = Frama_C_nondet(0, 1);
+	q.s.notify = (uint8_t)Frama_C_interval(0, 2);
 	q.s.ready = true;
 	slot = ring_slot(&q, any16());
 	/*@ assert slot < size; */

@@ -229,6 +229,7 @@ static void ask_for_kick(const struct virtq *q)
 }
 
 /* What waits, and when that is nothing, an arrangement to hear of the next. */
+/*@ assigns \result \from *q; */
 static uint16_t pending_or_ask(const struct virtq *q)
 {
 	uint16_t n = pending(q);

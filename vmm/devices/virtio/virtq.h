@@ -121,7 +121,7 @@ int virtq_enable(struct virtq *q);
 /* 1 and *r filled, 0 when nothing is offered, -EPROTO. */
 /*@ requires virtq_walks(q, r) && \valid(q);
     requires q->s.ready ==> virtq_live(q);
-    assigns q->s.last_avail, *r;
+    assigns q->s.last_avail, q->s.most, *r;
     ensures head: \result == 1 ==> r->head < q->s.size;
     ensures some: \result == 1 ==> 1 <= r->nr_out + r->nr_in <= q->s.size;
     ensures ram: \result == 1 ==> vreq_ok(r, r->nr_out + r->nr_in); */
