@@ -36,6 +36,7 @@ static const struct command {
 	{"template create", CLI_TEMPLATE_CREATE},
 	{"template info", CLI_TEMPLATE_INFO},
 	{"template verify", CLI_TEMPLATE_VERIFY},
+	{"pool", CLI_POOL},
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -276,6 +277,7 @@ static void set_defaults(struct config *c)
 	c->memory = CONFIG_MEMORY_DEFAULT;
 	c->cpus = 1;
 	c->pids_max = CONFIG_PIDS_DEFAULT;
+	c->pool_size = CONFIG_POOL_DEFAULT;
 	c->output_limit = UINT64_MAX;
 	c->result_fd = -1;
 	c->status_fd = -1;
@@ -346,7 +348,7 @@ static int check_limits(const struct config *c, struct err *e)
 			       "--on-output-limit 'kill': no limit "
 			       "is set (add --output-limit=SIZE)");
 	/* Of a copy, the memory is the template's: run_setup.c knows it. */
-	if (!c->template && c->tmp_size > c->memory)
+	if (!c->template && !c->pool && c->tmp_size > c->memory)
 		return err_set(e, EINVAL,
 			       "--tmp-size is larger than the "
 			       "memory, where these files live (raise "
@@ -361,7 +363,7 @@ static int check_job(const struct config *c, struct err *e)
 	size_t sum = strlen(c->workdir) + strlen(c->hostname) + 2;
 
 	/* Without one, the template's own: run_setup.c knows whether it has. */
-	if (!c->argv[0] && c->template)
+	if (!c->argv[0] && (c->template || c->pool))
 		return 0;
 	if (!c->argv[0])
 		return err_set(e, EINVAL,
@@ -421,11 +423,36 @@ static int check_file(struct cli *out, struct err *e)
 	return 0;
 }
 
+static int check_pool(const struct config *c, struct err *e)
+{
+	if (!c->template)
+		return err_set(e, EINVAL,
+			       "no template to copy (add --template=FILE)");
+	if (!c->listen)
+		return err_set(e, EINVAL,
+			       "no socket to listen at (add --listen=SOCKET)");
+	if (*c->argv)
+		return err_set(e, EINVAL,
+			       "'husk pool' runs no command, but " CLI_GIVEN
+			       " was given (give it to husk run --pool)",
+			       *c->argv);
+	return 0;
+}
+
 static int check_run(const struct config *c, struct err *e)
 {
 	int r = check_streams(c, e);
 
-	if (!r && c->template && c->fixed)
+	if (!r && c->pool && c->template)
+		r = err_set(e, EINVAL,
+			    "--pool and --template exclude each other (the "
+			    "pool has its own template)");
+	if (!r && c->pool && (c->image_given || c->jail_given))
+		r = err_set(e, EINVAL,
+			    "option '--%s' cannot change in a machine of a "
+			    "pool (give it to husk pool)",
+			    c->image_given ? "image" : "jail");
+	if (!r && (c->template || c->pool) && c->fixed)
 		r = err_set(e, EINVAL,
 			    "option '--%s' cannot change in a copy of a "
 			    "template: the guest has booted with it (make "
@@ -465,6 +492,8 @@ static int parse_command(struct cli *out, enum cli_command command, char **arg,
 		return check_run(c, e);
 	case CLI_TEMPLATE_CREATE:
 		return check_create(c, e);
+	case CLI_POOL:
+		return check_pool(c, e);
 	case CLI_TEMPLATE_INFO:
 	case CLI_TEMPLATE_VERIFY:
 		return check_file(out, e);

@@ -15,6 +15,8 @@ static const char help_head[] =
 	"       husk template create [OPTION...] -o FILE [--warm COMMAND"
 	" [ARGUMENT...]]\n"
 	"       husk template info FILE | husk template verify FILE\n"
+	"       husk pool --template=FILE --listen=SOCKET [--size=N]"
+	" [OPTION...]\n"
 	"       husk --help | --version\n"
 	"\n"
 	"run     run one command in a throw-away Linux microVM, with its stdin,"
@@ -26,7 +28,9 @@ static const char help_head[] =
 	" file;\n"
 	"        'husk run --template' then runs in a copy of it\n"
 	"template info, template verify\n"
-	"        say what a template was made from; read it all and check it\n";
+	"        say what a template was made from; read it all and check it\n"
+	"pool    keep copies of a template waiting; 'husk run --pool' runs in"
+	" one\n";
 
 static const char help_tail[] =
 	"\n"

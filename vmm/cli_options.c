@@ -19,17 +19,12 @@
 #define BOTH	  (RUN_BIT | CHECK_BIT)
 #define MAKE_BIT  (1u << CLI_TEMPLATE_CREATE)
 #define JOB_BITS  (RUN_BIT | MAKE_BIT) /* the warm command's, too */
+#define POOL_BIT  (1u << CLI_POOL)
 #define MADE	  (1u << CLI_TEMPLATE_INFO | 1u << CLI_TEMPLATE_VERIFY)
-#define ALONE	  (BOTH | MAKE_BIT | MADE | 1u << CLI_HELP) /* by itself, too */
+#define ALONE	  (BOTH | MAKE_BIT | POOL_BIT | MADE | 1u << CLI_HELP)
 
-#define HOUR_NS	    (UINT64_C(3600) * 1000000000)
-#define YEAR_NS	    (8760 * HOUR_NS)
 #define FD_MIN	    3
 #define FD_MAX	    1048575	     /* Linux's own default bound, fs.nr_open */
-#define PIDS_MAX    4194304	     /* PID_MAX_LIMIT of Linux */
-#define ID_MAX	    (UINT32_MAX - 2) /* then: guest-init's own, and "none" */
-#define HOST_MAX    64
-#define WORKDIR_MAX 4096
 
 static int set_kernel(struct cli *out, const struct cli_value *v, struct err *e)
 {
@@ -52,6 +47,27 @@ static int set_template(struct cli *out, const struct cli_value *v,
 {
 	(void)e;
 	out->config.template = v->text;
+	return 0;
+}
+
+static int set_pool(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.pool = v->text;
+	return 0;
+}
+
+static int set_listen(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.listen = v->text;
+	return 0;
+}
+
+static int set_size(struct cli *out, const struct cli_value *v, struct err *e)
+{
+	(void)e;
+	out->config.pool_size = (unsigned)v->number;
 	return 0;
 }
 
@@ -250,10 +266,10 @@ static int set_workdir(struct cli *out, const struct cli_value *v,
 			       "--workdir " CLI_GIVEN ": not an absolute path "
 			       "(write --workdir=/%.100s)",
 			       v->text, v->text);
-	if (strlen(v->text) >= WORKDIR_MAX)
+	if (strlen(v->text) >= CONFIG_WORKDIR_MAX)
 		return err_set(e, EINVAL,
 			       "--workdir: path longer than %d bytes",
-			       WORKDIR_MAX - 1);
+			       CONFIG_WORKDIR_MAX - 1);
 	out->config.workdir = v->text;
 	out->config.warm_fixed = "workdir";
 	out->config.job_option = "workdir";
@@ -274,8 +290,8 @@ static int set_user(struct cli *out, const struct cli_value *v, struct err *e)
 		goto bad;
 	memcpy(uid_text, v->text, uid_len);
 	uid_text[uid_len] = '\0';
-	if (parse_uint(uid_text, 0, ID_MAX, &uid) ||
-	    parse_uint(gid_text, 0, ID_MAX, &gid))
+	if (parse_uint(uid_text, 0, CONFIG_ID_MAX, &uid) ||
+	    parse_uint(gid_text, 0, CONFIG_ID_MAX, &gid))
 		goto bad;
 	out->config.uid = (uint32_t)uid;
 	out->config.gid = (uint32_t)gid;
@@ -287,27 +303,28 @@ bad:
 		       "--user " CLI_GIVEN
 		       ": not UID or UID:GID (write numbers up to "
 		       "%u, for example 1000:1000)",
-		       v->text, ID_MAX);
+		       v->text, CONFIG_ID_MAX);
 }
 
 static int set_hostname(struct cli *out, const struct cli_value *v,
 			struct err *e)
 {
-	static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789"
-				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-_";
+	static const char good[] = CONFIG_HOSTNAME_CHARS;
 
-	if (strlen(v->text) > HOST_MAX || v->text[strspn(v->text, good)])
+	if (strlen(v->text) > CONFIG_HOSTNAME_MAX ||
+	    v->text[strspn(v->text, good)])
 		return err_set(e, EINVAL,
 			       "--hostname " CLI_GIVEN
 			       ": not a host name (1 to %d "
 			       "letters, digits, '.', '-' and '_')",
-			       v->text, HOST_MAX);
+			       v->text, CONFIG_HOSTNAME_MAX);
 	out->config.hostname = v->text;
 	return 0;
 }
 
 static int set_jail(struct cli *out, const struct cli_value *v, struct err *e)
 {
+	out->config.jail_given = true;
 	if (!strcmp(v->text, "auto"))
 		out->config.jail = JAIL_AUTO;
 	else if (!strcmp(v->text, "require"))
@@ -350,7 +367,13 @@ static int set_version(struct cli *out, const struct cli_value *v,
 const struct cli_option cli_options[] = {
 	{.help = "Machine"},
 	{"template", "FILE", "run in a copy of this machine, do not boot",
-	 RUN_BIT, CLI_TEXT, 0, 0, set_template},
+	 RUN_BIT | POOL_BIT, CLI_TEXT, 0, 0, set_template},
+	{"pool", "SOCKET", "run in a machine that waits there, do not boot",
+	 RUN_BIT, CLI_TEXT, 0, 0, set_pool},
+	{"listen", "SOCKET", "where machines are to be had", POOL_BIT, CLI_TEXT,
+	 0, 0, set_listen},
+	{"size", "N", "machines that wait [4]", POOL_BIT, CLI_NUMBER, 1,
+	 CONFIG_POOL_MAX, set_size},
 	{"output", "FILE",
 	 "the template to make, or a folder for it; also\n"
 	 "written -o FILE",
@@ -362,7 +385,7 @@ const struct cli_option cli_options[] = {
 	{"kernel", "FILE", "guest kernel, a vmlinux, may be gzip'ed",
 	 BOTH | MAKE_BIT, CLI_TEXT, 0, 0, set_kernel},
 	{"image", "FILE", "root file system, ext4; is only read",
-	 BOTH | MAKE_BIT, CLI_TEXT, 0, 0, set_image},
+	 BOTH | MAKE_BIT | POOL_BIT, CLI_TEXT, 0, 0, set_image},
 	{"memory", "SIZE", "memory of the microVM [256M]", RUN_BIT | MAKE_BIT,
 	 CLI_SIZE, CONFIG_MEMORY_MIN, CONFIG_MEMORY_MAX, set_memory},
 	{"cpus", "N", "virtual CPUs, 1 to 8 [1]", RUN_BIT | MAKE_BIT,
@@ -380,15 +403,15 @@ const struct cli_option cli_options[] = {
 
 	{.help = "Limits (0 means none for times)"},
 	{"timeout", "TIME", "wall clock time, from the start of husk [none]",
-	 JOB_BITS, CLI_TIME, 0, YEAR_NS, set_timeout},
+	 JOB_BITS, CLI_TIME, 0, CONFIG_TIME_MAX, set_timeout},
 	{"timeout-from", "WHEN",
 	 "start, or stdin: --timeout counts from the\n"
 	 "first byte on stdin [start]",
 	 RUN_BIT, CLI_TEXT, 0, 0, set_timeout_from},
 	{"cpu-time", "TIME", "CPU time of the job's processes [none]", RUN_BIT,
-	 CLI_TIME, 0, YEAR_NS, set_cpu_time},
+	 CLI_TIME, 0, CONFIG_TIME_MAX, set_cpu_time},
 	{"pids", "N", "processes and threads of the job [512]", JOB_BITS,
-	 CLI_NUMBER, 1, PIDS_MAX, set_pids},
+	 CLI_NUMBER, 1, CONFIG_PIDS_MAX, set_pids},
 	{"tmp-size", "SIZE",
 	 "what the job may write to files, in memory\n"
 	 "[half of --memory]",
@@ -405,7 +428,7 @@ const struct cli_option cli_options[] = {
 	 "what husk itself gives up before the guest runs:\n"
 	 "auto: all that this host allows; require: no\n"
 	 "less than all; off: nothing, to debug husk [auto]",
-	 RUN_BIT | MAKE_BIT, CLI_TEXT, 0, 0, set_jail},
+	 RUN_BIT | MAKE_BIT | POOL_BIT, CLI_TEXT, 0, 0, set_jail},
 
 	{.help = "Streams and reports"},
 	{"result", "FILE", "where the job's descriptor 3 goes", RUN_BIT,

@@ -17,7 +17,16 @@
 #define CONFIG_MEMORY_MAX     (1ull << 40)
 #define CONFIG_CPUS_MAX	      8
 #define CONFIG_PIDS_DEFAULT   512
+#define CONFIG_POOL_DEFAULT   4
+#define CONFIG_POOL_MAX	      1024
 #define CONFIG_ENV_MAX	      256
+#define CONFIG_TIME_MAX	      (8760ull * 3600 * 1000000000) /* a year, ns */
+#define CONFIG_PIDS_MAX	      4194304		/* PID_MAX_LIMIT of Linux */
+#define CONFIG_ID_MAX	      (UINT32_MAX - 2)	/* then guest-init, "none" */
+#define CONFIG_WORKDIR_MAX    4096		/* with its NUL */
+#define CONFIG_HOSTNAME_MAX   64
+#define CONFIG_HOSTNAME_CHARS                                                  \
+	"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.-_"
 
 enum timeout_from {
 	TIMEOUT_FROM_START,
@@ -40,12 +49,16 @@ struct config {
 	const char *image;	 /* ext4 file or block device */
 	const char *kernel;	 /* vmlinux, may be gzip'ed */
 	const char *template;	 /* run: a copy of this; NULL: boot */
+	const char *pool;	 /* run: served by this socket; NULL: not */
+	const char *listen;	 /* pool: the socket */
+	unsigned pool_size;	 /* pool: machines that wait */
 	const char *output;	 /* template create: where to */
 	const char *fixed;	 /* option given that no copy can change */
 	const char *warm_fixed;	 /* one that a warm process has for good */
 	const char *job_option;	 /* one that is about a job */
 	bool warm;		 /* template create: argv warms up in it */
 	bool image_given;	 /* --image, not the environment's */
+	bool jail_given;	 /* --jail */
 	uint64_t memory;	 /* multiple of 2 MiB */
 	unsigned cpus;
 	uint64_t timeout_ns;

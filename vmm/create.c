@@ -148,7 +148,7 @@ int create_template(const struct config *c, const struct run_start *start,
 	int r;
 
 	run_init(&run, c, start, &o);
-	run.creating = true;
+	run.till_rest = true;
 	if (progress)
 		fprintf(progress, c->warm ? "booting, warming up\n" :
 					    "booting\n");
@@ -157,7 +157,7 @@ int create_template(const struct config *c, const struct run_start *start,
 		/* Names of files cannot be asked for inside the jail. */
 		fill_identity(&run, file->created, &source.id);
 		run_arm_deadline(&run, start->t0_ns);
-		r = run_enter_jail(&run, e);
+		r = run_enter_jail(&run, JAIL_MAKER, e);
 	}
 	if (!r)
 		r = vm_start(&run.vm, e);

@@ -16,6 +16,7 @@
 #include "jail_policy.h"
 
 #include <asm/kvm.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/kvm.h>
@@ -27,10 +28,12 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
-#define L  (1u << JAIL_LOOP | 1u << JAIL_MAKER)
+#define L  (1u << JAIL_LOOP | 1u << JAIL_MAKER | 1u << JAIL_WAITER)
 #define V  (1u << JAIL_VCPU)
 #define LV (L | V)
 #define M  (1u << JAIL_MAKER)
+#define W  (1u << JAIL_WAITER)
+#define MW (M | W)
 
 #define CALL(n)	     #n, SYS_##n
 #define IS(arg, val) { POLICY_VALUE, arg, ~0u, val }
@@ -44,6 +47,10 @@
 #define SAVE(request)                                                          \
 	{ CALL(ioctl), M, { IS(1, (uint32_t)request), NO },                    \
 	  "saves the machine" }
+/* One that says what the guest's counter stands at, too. */
+#define CLOCK(request)                                                         \
+	{ CALL(ioctl), MW, { IS(1, (uint32_t)request), NO },                   \
+	  "saves the machine; the time of day of a pool's job" }
 /* A futex operation, private or not. */
 #define FUTEX(op)                                                              \
 	{ CALL(futex), LV,                                                     \
@@ -86,10 +93,17 @@ const struct policy_row policy_rows[] = {
 
 	{ CALL(clock_nanosleep), M, { NO }, "lets the guest come to rest" },
 	{ CALL(pwrite64), M, { NO }, "writes the template" },
-	{ CALL(ftruncate), M, { NO }, "gives the template its length" },
-	{ CALL(mmap), M, { HAS(2, PROT_EXEC, 0), IS(4, ~0u) },
-	  "memory for the template's head" },
-	{ CALL(brk), M, { NO }, "memory for the template's head" },
+	{ CALL(ftruncate), MW, { NO },
+	  "gives the template its length; empties a client's result" },
+	{ CALL(mmap), MW, { HAS(2, PROT_EXEC, 0), IS(4, ~0u) },
+	  "memory for the template's head, or for a client's request" },
+	{ CALL(brk), MW, { NO },
+	  "memory for the template's head, or for a client's request" },
+	{ CALL(newfstatat), W, { IS(3, AT_EMPTY_PATH), NO },
+	  "what kind of file a client's descriptor is" },
+	{ CALL(fcntl), W, { IS(1, F_GETFL), NO },
+	  "which way a client's descriptor is open" },
+	{ CALL(getrandom), W, { NO }, "seeds of the job" },
 	{ CALL(ioctl), M, { IS(1, KVM_RUN), NO },
 	  "completes a vCPU's last instruction" },
 	SAVE(KVM_CHECK_EXTENSION),
@@ -100,8 +114,8 @@ const struct policy_row policy_rows[] = {
 	SAVE(KVM_GET_XSAVE),
 	SAVE(KVM_GET_XSAVE2),
 	SAVE(KVM_GET_DEBUGREGS),
-	SAVE(KVM_GET_TSC_KHZ),
-	SAVE(KVM_GET_MSRS),
+	CLOCK(KVM_GET_TSC_KHZ),
+	CLOCK(KVM_GET_MSRS),
 	SAVE(KVM_GET_LAPIC),
 	SAVE(KVM_GET_CPUID2),
 	SAVE(KVM_GET_MSR_INDEX_LIST),

@@ -14,6 +14,7 @@ enum jail_thread {
 	JAIL_LOOP,	/* streams, timers, signals of a run */
 	JAIL_VCPU,	/* KVM_RUN and the devices that it enters */
 	JAIL_MAKER,	/* a loop that then writes a template */
+	JAIL_WAITER,	/* a loop that gets its job later, from a pool */
 	JAIL_NR_THREADS,
 };
 

@@ -13,6 +13,8 @@
 #include "lib/text.h"
 #include "outcome.h"
 #include "paths.h"
+#include "pool.h"
+#include "pool_client.h"
 #include "run.h"
 #include "status.h"
 #include "supervisor.h"
@@ -216,6 +218,26 @@ static int look(int (*with)(const char *, FILE *, struct err *),
 	return finish_stdout(0);
 }
 
+static int serve_pool(const struct config *c)
+{
+	struct err e;
+	int none;
+
+	if (refuse_closed_streams(&e) || run_open_status(c, &none, &e))
+		return fail(&e);
+	warn_unjailed(c);
+	return pool_serve(c, print_line, &e) < 0 ? fail(&e) : 0;
+}
+
+static int report(const struct config *c, const struct outcome *o, bool colour)
+{
+	if (outcome_line(o))
+		print_line(outcome_line(o));
+	if (c->timeline)
+		print_timeline(o, colour);
+	return outcome_exit_status(o);
+}
+
 static int run_machine(struct config *c, const struct run_start *start)
 {
 	auto_free char *kernel = NULL, *image = NULL;
@@ -226,11 +248,18 @@ static int run_machine(struct config *c, const struct run_start *start)
 	find_files(c, &kernel, &image);
 	if (run_job(c, start, &o, &e) < 0)
 		return fail(&e);
-	if (outcome_line(&o))
-		print_line(outcome_line(&o));
-	if (c->timeline)
-		print_timeline(&o, colour);
-	return outcome_exit_status(&o);
+	return report(c, &o, colour);
+}
+
+static int run_in_pool(const struct config *c, uint64_t t0_ns, int status_fd)
+{
+	const struct run_start start = {t0_ns, status_fd, NULL};
+	struct outcome o = {0};
+	struct err e;
+
+	if (pool_run_job(c, &start, &o, &e) < 0)
+		return fail(&e);
+	return report(c, &o, c->timeline && wants_colour(STDERR_FILENO));
 }
 
 /* A machine that could not say itself how it ended has somebody who does. */
@@ -259,6 +288,8 @@ static int run(struct config *c, uint64_t t0_ns)
 	if (refuse_closed_streams(&e) ||
 	    run_open_status(c, &start.status_fd, &e))
 		return fail(&e);
+	if (c->pool)
+		return run_in_pool(c, t0_ns, start.status_fd);
 	warn_unjailed(c);
 	if (supervisor_split(&s, c->jail != JAIL_OFF, &e))
 		return fail(&e);
@@ -287,6 +318,8 @@ int main(int argc, char **argv, char **envp)
 		return look(create_info, cli.file);
 	case CLI_TEMPLATE_VERIFY:
 		return look(create_verify, cli.file);
+	case CLI_POOL:
+		return serve_pool(&cli.config);
 	case CLI_RUN:
 		break;
 	}

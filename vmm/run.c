@@ -40,7 +40,7 @@ static void take_counts(struct run *run)
  * Stop the machine, let out what is in its queues as far as readers take it
  * now, and close the job's streams so that they see the end.
  */
-static void finish_machine(struct run *run)
+void run_finish(struct run *run)
 {
 	unsigned i;
 
@@ -108,10 +108,11 @@ static int write_all(const struct run *run, int fd, const char *buf, size_t len,
 	return 0;
 }
 
-static int write_status(struct run *run, struct err *e)
+void run_identify(const struct run *run, struct identity *id)
 {
 	const struct config *c = run->config;
-	struct identity id = {
+
+	*id = (struct identity){
 		.kernel = c->kernel,
 		.image = c->image,
 		.kernel_size = run->vm.kernel_size,
@@ -119,39 +120,39 @@ static int write_status(struct run *run, struct err *e)
 		.image_size = run->disk.size,
 		.image_mtime = run->disk.mtime,
 	};
+	memcpy(id->kernel_salt, run->vm.entry.salt, sizeof(id->kernel_salt));
+	if (c->template) {
+		id->kernel_size = run->template.id.kernel_size;
+		id->kernel_mtime = run->template.id.kernel_mtime;
+		memcpy(id->kernel_salt, run->template.id.kernel_salt,
+		       sizeof(id->kernel_salt));
+	}
+	if (run->disk.fd >= 0)
+		format_uuid(id->image_uuid, run->disk.uuid);
+}
+
+int run_write_status(struct run *run, const struct identity *id,
+		     struct err *e)
+{
 	char buf[STATUS_MAX];
 	size_t len;
 
 	if (run->status_fd < 0)
 		return 0;
-	memcpy(id.kernel_salt, run->vm.entry.salt, sizeof(id.kernel_salt));
-	if (c->template) {
-		id.kernel_size = run->template.id.kernel_size;
-		id.kernel_mtime = run->template.id.kernel_mtime;
-		memcpy(id.kernel_salt, run->template.id.kernel_salt,
-		       sizeof(id.kernel_salt));
-	}
-	if (run->disk.fd >= 0)
-		format_uuid(id.image_uuid, run->disk.uuid);
-	len = status_format(buf, sizeof(buf), c, &id, run->o);
+	if (!run->emptied)
+		run_truncate(run->status_fd);
+	len = status_format(buf, sizeof(buf), run->config, id, run->o);
 	return write_all(run, run->status_fd, buf, len, e);
 }
 
-/* An error of husk becomes the outcome; a failing status then adds nothing. */
-static void give_up(struct run *run, const struct err *e)
+void run_give_up(struct run *run, const struct err *e)
 {
-	struct err ignored;
-
-	if (!run->emptied)
-		run_truncate(run->status_fd);
 	run->o->verdict = VERDICT_ERROR;
 	run->o->code = e->code;
 	snprintf(run->o->reason, sizeof(run->o->reason), "%s", e->msg);
-	write_status(run, &ignored);
 }
 
-/* The last things that a jailed process could not do. */
-static void prepare(struct run *run)
+void run_prepare(struct run *run)
 {
 	uint64_t counter, khz;
 
@@ -170,17 +171,21 @@ static void prepare(struct run *run)
 	}
 }
 
+int run_go(struct run *run, struct err *e)
+{
+	int r = vm_start(&run->vm, e);
+
+	return r ? r : loop_run(&run->loop, e);
+}
+
 static int serve(struct run *run, struct err *e)
 {
 	int r;
 
-	prepare(run);
-	r = run_enter_jail(run, e);
-	if (!r)
-		r = vm_start(&run->vm, e);
-	if (!r)
-		r = loop_run(&run->loop, e);
-	return r;
+	/* The last things that a jailed process could not do. */
+	run_prepare(run);
+	r = run_enter_jail(run, JAIL_LOOP, e);
+	return r ? r : run_go(run, e);
 }
 
 void run_release(struct run *run)
@@ -197,6 +202,7 @@ void run_release(struct run *run)
 			stream_close(&run->stream[i]);
 	cleanup_fd(&run->console_fd);
 	cleanup_fd(&run->signal_fd);
+	cleanup_fd(&run->client_fd);
 	measure_close(&run->measure);
 }
 
@@ -210,10 +216,12 @@ void run_init(struct run *run, const struct config *c,
 		.vm = { .kvm = { .fd = -1, .vm_fd = -1 } },
 		.loop = { .wake_fd = -1 },
 		.disk = { .fd = -1 },
+		.stream = { [0 ... STREAM_NR - 1] = { .fd = -1 } },
 		.result_fd = -1,
 		.status_fd = start->status_fd,
 		.console_fd = -1,
 		.signal_fd = -1,
+		.client_fd = -1,
 		.measure = { -1, -1 },
 		.vcpu_lock = PTHREAD_MUTEX_INITIALIZER,
 	};
@@ -226,23 +234,26 @@ void run_init(struct run *run, const struct config *c,
 void run_report_loss(const struct config *c, const struct run_start *start,
 		     bool late, const struct err *why, struct outcome *o)
 {
+	struct identity id;
 	struct err ignored;
 	struct run run;
 
 	run_init(&run, c, start, o);
-	run_truncate(run.status_fd);
 	o->verdict = late ? VERDICT_TIMEOUT : VERDICT_ERROR;
 	if (!late)
 		o->code = why->code;
 	snprintf(o->reason, sizeof(o->reason), "%s",
 		 late ? "time limit reached, and husk hung" : why->msg);
 	o->clock[CLOCK_T4_EXIT] = loop_now();
-	write_status(&run, &ignored);
+	run_identify(&run, &id);
+	run_write_status(&run, &id, &ignored);
 }
 
 int run_job(const struct config *c, const struct run_start *start,
 	    struct outcome *o, struct err *e)
 {
+	struct identity id;
+	struct err ignored;
 	struct run run;
 	int r;
 
@@ -252,11 +263,16 @@ int run_job(const struct config *c, const struct run_start *start,
 		r = serve(&run, e);
 	if (r) {
 		vm_stop(&run.vm);
-		give_up(&run, e);
+		run_give_up(&run, e);
 	} else {
-		finish_machine(&run);
-		r = write_status(&run, e);
+		run_finish(&run);
 	}
+	run_identify(&run, &id);
+	/* After an error, a status that fails adds nothing. */
+	if (r)
+		run_write_status(&run, &id, &ignored);
+	else
+		r = run_write_status(&run, &id, e);
 	/* Process exit releases everything; only T5 wants to see it happen. */
 	if (c->timeline || r) {
 		run_release(&run);

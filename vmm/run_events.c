@@ -137,6 +137,12 @@ decide(struct run *run, enum verdict v, int code, const char *fmt, ...)
 	run->loop.stop = true;
 }
 
+void run_interrupt(struct run *run, int signal)
+{
+	decide(run, VERDICT_INTERRUPTED, signal, "ended by signal %s",
+	       sigabbrev_np(signal));
+}
+
 short run_signal_wants(void *opaque)
 {
 	(void)opaque;
@@ -151,8 +157,7 @@ void run_signal_ready(void *opaque, short revents)
 	(void)revents;
 	if (read(run->signal_fd, &si, sizeof(si)) != sizeof(si))
 		return;
-	decide(run, VERDICT_INTERRUPTED, (int)si.ssi_signo,
-	       "ended by signal %s", sigabbrev_np((int)si.ssi_signo));
+	run_interrupt(run, (int)si.ssi_signo);
 }
 
 void run_deadline_expired(void *opaque)
@@ -276,7 +281,7 @@ void run_step(void *opaque)
 
 	if (run->loop.stop)
 		return;
-	if (run->creating && state == CONTROL_RESTING) {
+	if (run->till_rest && state == CONTROL_RESTING) {
 		run->loop.stop = true;
 		return;
 	}

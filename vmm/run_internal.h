@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the three sources of a run share: run.c (the course of it and its
- * end), run_setup.c (everything opened and wired) and run_events.c (what
- * happens meanwhile, and the decision). Nobody else includes this.
+ * What the sources of a run share: run.c (the course of it and its end),
+ * run_setup.c (everything opened and wired) and run_events.c (what happens
+ * meanwhile, and the decision).
+ *
+ * A run has two halves that pools take apart: the machine, and the job with
+ * its streams. Making a template has the first alone (create.c); a machine of
+ * a pool opens the first, waits, and gets the second (pool_machine.c), whose
+ * descriptors a client has opened (pool_client.c). Nobody else includes this.
  */
 #ifndef HUSK_RUN_INTERNAL_H
 #define HUSK_RUN_INTERNAL_H
@@ -16,6 +21,7 @@
 #include "measure.h"
 #include "outcome.h"
 #include "run_open.h"
+#include "status.h"
 #include "vm.h"
 
 #include <stdatomic.h>
@@ -23,7 +29,7 @@
 struct run {
 	const struct config *config;	/* &own */
 	struct config own;		/* with what a template says */
-	bool creating;			/* a template, not a run */
+	bool till_rest;			/* it ends when the guest rests */
 	bool emptied;			/* the output files are ours now */
 	struct template template;
 	struct outcome *o;
@@ -38,6 +44,7 @@ struct run {
 		unsigned port;
 	} port_watch[STREAM_NR];
 	int result_fd, status_fd, console_fd, signal_fd;
+	int client_fd;			/* of a pool's; -1: none */
 	struct jail jail;
 	struct measure measure;
 
@@ -54,8 +61,32 @@ struct run {
 	char console_line[256];
 };
 
-/* run_setup.c: fill *run; what failed half-way run_job releases. */
+/* run_setup.c: fill *run; what failed half-way run_release releases. */
 int run_set_up(struct run *run, struct err *e);
+
+/*
+ * The parts of it. The streams and the log that a user gave, nothing of them
+ * changed yet; the streams from descriptors that are open (-1: none).
+ */
+int run_open_streams(struct run *run, struct err *e);
+int run_attach_streams(struct run *run, const int fd[STREAM_NR],
+		       struct err *e);
+int run_open_console(struct run *run, struct err *e);
+
+/* The template, and the machine that it says; then whether the job fits it. */
+int run_open_template(struct run *run, struct err *e);
+int run_check_job(struct run *run, struct err *e);
+
+/* All other files of the machine, and whether the host can run it. */
+int run_open_machine(struct run *run, struct err *e);
+int run_init_vm(struct run *run, struct err *e);
+
+/* The event loop, and in it the streams and signals that are open. */
+int run_init_loop(struct run *run, struct err *e);
+void run_watch(struct run *run);
+
+int run_init_control(struct run *run, struct err *e);
+int run_open_signals(struct run *run, struct err *e);
 
 /* Everything a run holds, empty; `c` is copied. */
 void run_init(struct run *run, const struct config *c,
@@ -63,10 +94,27 @@ void run_init(struct run *run, const struct config *c,
 void run_release(struct run *run);
 
 /*
- * After run_set_up, before vm_start: close what is not needed any more, enter
+ * After the set-up, before vm_start: close what is not needed any more, enter
  * the jail, make the vCPUs' threads, seal all of them.
  */
-int run_enter_jail(struct run *run, struct err *e);
+int run_enter_jail(struct run *run, enum jail_thread loop, struct err *e);
+
+/*
+ * run.c: what only waits for the machine to run: output files are emptied,
+ * time limits armed, a copy gets its job. Then run until the loop stops; then
+ * stop the machine, deliver what is left, count.
+ */
+void run_prepare(struct run *run);
+int run_go(struct run *run, struct err *e);
+void run_finish(struct run *run);
+
+/* An error of husk becomes the outcome. */
+void run_give_up(struct run *run, const struct err *e);
+
+/* What the status object says of the files; then the object itself. */
+void run_identify(const struct run *run, struct identity *id);
+int run_write_status(struct run *run, const struct identity *id,
+		     struct err *e);
 
 /* Empty a regular file that was opened for output; -1 and others: nothing. */
 void run_truncate(int fd);
@@ -87,6 +135,9 @@ void run_port_ready(void *opaque, short revents);
 short run_signal_wants(void *opaque);
 void run_signal_ready(void *opaque, short revents);
 void run_deadline_expired(void *opaque);
+
+/* A signal ends the run; loop thread. */
+void run_interrupt(struct run *run, int signal);
 
 /* The time limit counts from `from`; only the first call does something. */
 void run_arm_deadline(struct run *run, uint64_t from);

@@ -30,24 +30,19 @@ void run_truncate(int fd)
 		return;
 }
 
-static int open_streams(struct run *run, struct err *e)
+int run_attach_streams(struct run *run, const int fd[STREAM_NR],
+		       struct err *e)
 {
 	static const char *const names[HUSK_NR_PORTS] = HUSK_PORT_NAMES;
-	const struct config *c = run->config;
-	int fd[STREAM_NR] = { 0, 1, 2, c->result_fd };
 	unsigned i;
 	int r;
 
-	if (c->result_file) {
-		run->result_fd = run_open_output("result", c->result_file, e);
-		if (run->result_fd < 0)
-			return run->result_fd;
-		fd[STREAM_RESULT] = run->result_fd;
-	}
 	for (i = 0; i < STREAM_NR; i++) {
 		struct stream *s = &run->stream[i];
 
-		s->limit = i == STREAM_STDIN ? UINT64_MAX : c->output_limit;
+		s->held = false;
+		s->limit = i == STREAM_STDIN ? UINT64_MAX :
+					       run->config->output_limit;
 		s->keep_open = i == STREAM_STDERR;
 		s->event = run_on_stream;
 		s->opaque = run;
@@ -58,7 +53,31 @@ static int open_streams(struct run *run, struct err *e)
 	return 0;
 }
 
-static int open_signals(struct run *run, struct err *e)
+int run_open_streams(struct run *run, struct err *e)
+{
+	const struct config *c = run->config;
+	int fd[STREAM_NR] = { 0, 1, 2, c->result_fd };
+
+	if (c->result_file) {
+		run->result_fd = run_open_output("result", c->result_file, e);
+		if (run->result_fd < 0)
+			return run->result_fd;
+		fd[STREAM_RESULT] = run->result_fd;
+	}
+	return run_attach_streams(run, fd, e);
+}
+
+int run_open_console(struct run *run, struct err *e)
+{
+	const char *path = run->config->console_file;
+
+	if (!path)
+		return 0;
+	run->console_fd = run_open_output("console", path, e);
+	return run->console_fd < 0 ? run->console_fd : 0;
+}
+
+int run_open_signals(struct run *run, struct err *e)
 {
 	static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction old;
@@ -82,15 +101,22 @@ static int open_signals(struct run *run, struct err *e)
 	return 0;
 }
 
-static int init_loop(struct run *run, struct err *e)
+int run_init_loop(struct run *run, struct err *e)
+{
+	int r = loop_init(&run->loop, run_step, run, e);
+
+	if (!r)
+		run->deadline = loop_add_timer(&run->loop,
+					       run_deadline_expired, run);
+	return r;
+}
+
+void run_watch(struct run *run)
 {
 	struct loop_watch signals = { run->signal_fd, run_signal_wants,
 				      run_signal_ready, run };
 	unsigned i;
-	int r = loop_init(&run->loop, run_step, run, e);
 
-	if (r)
-		return r;
 	loop_add_watch(&run->loop, &signals);
 	for (i = 0; i < STREAM_NR; i++) {
 		struct loop_watch w = { run->stream[i].fd, run_port_wants,
@@ -99,8 +125,6 @@ static int init_loop(struct run *run, struct err *e)
 		run->port_watch[i] = (struct port_watch){ run, i };
 		loop_add_watch(&run->loop, &w);
 	}
-	run->deadline = loop_add_timer(&run->loop, run_deadline_expired, run);
-	return 0;
 }
 
 static int get_random(void *buf, size_t len, struct err *e)
@@ -155,9 +179,9 @@ static int init_job(struct run *run, struct err *e)
 			    e);
 }
 
-static int init_control(struct run *run, struct err *e)
+int run_init_control(struct run *run, struct err *e)
 {
-	if (run->creating && !run->config->warm)
+	if (run->till_rest && !run->config->warm)
 		return control_init_rest(&run->control, run_on_control, run,
 					 e);
 	if (run->template.id.warm)
@@ -199,7 +223,7 @@ static int check_kvm(struct err *e)
 #define QUEUE_DATA 64
 #define QUEUE_IDLE 2
 
-static int init_vm(struct run *run, struct err *e)
+int run_init_vm(struct run *run, struct err *e)
 {
 	static const char *const names[HUSK_NR_PORTS] = HUSK_PORT_NAMES;
 	const struct config *c = run->config;
@@ -218,6 +242,8 @@ static int init_vm(struct run *run, struct err *e)
 
 	if (c->template)
 		args.template = &run->template;
+	for (i = 0; i < STREAM_NR; i++)
+		run->stream[i].held = run->till_rest;
 	for (i = 0; i < HUSK_NR_PORTS; i++) {
 		struct console_port_config *p = &args.port[i];
 
@@ -229,8 +255,6 @@ static int init_vm(struct run *run, struct err *e)
 			p->rx_size = QUEUE_DATA;
 			p->tx_size = QUEUE_IDLE;
 		}
-		if (run->creating)
-			p->ops = &stream_held_ops;
 		if (i == HUSK_PORT_CONTROL) {
 			p->ops = &control_ops;
 			p->be = &run->control;
@@ -267,13 +291,11 @@ static int check_command(const struct config *c,
 }
 
 /* Machine and files are the template's, but for an image given by hand. */
-static int adopt_template(struct run *run, struct err *e)
+int run_open_template(struct run *run, struct err *e)
 {
 	const struct template_identity *id = &run->template.id;
 	int r = template_open(&run->template, run->config->template, e);
 
-	if (!r)
-		r = check_command(run->config, id, e);
 	if (r)
 		return r;
 	run->own.memory = id->memory;
@@ -281,6 +303,16 @@ static int adopt_template(struct run *run, struct err *e)
 	run->own.kernel = id->kernel;
 	if (!run->own.image_given)
 		run->own.image = id->image;
+	return 0;
+}
+
+int run_check_job(struct run *run, struct err *e)
+{
+	const struct template_identity *id = &run->template.id;
+	int r = check_command(run->config, id, e);
+
+	if (r)
+		return r;
 	if (run->own.tmp_size > id->memory)
 		return err_set(e, EINVAL,
 			       "--tmp-size is larger than the memory of "
@@ -314,20 +346,12 @@ static int open_disk(struct run *run, struct err *e)
 	return r;
 }
 
-int run_set_up(struct run *run, struct err *e)
+int run_open_machine(struct run *run, struct err *e)
 {
 	const struct config *c = run->config;
-	int r;
+	int r = 0;
 
-	r = c->template ? adopt_template(run, e) : 0;
-	if (!r && !run->creating)
-		r = open_streams(run, e);
-	if (!r && c->console_file) {
-		run->console_fd =
-			run_open_output("console", c->console_file, e);
-		r = run->console_fd < 0 ? run->console_fd : 0;
-	}
-	if (!r && !c->kernel)
+	if (!c->kernel)
 		r = paths_refuse("vmlinux", "kernel", e);
 	if (!r && !c->image)
 		r = paths_refuse("base.ext4", "image", e);
@@ -337,20 +361,35 @@ int run_set_up(struct run *run, struct err *e)
 		r = open_disk(run, e);
 	if (!r && c->template)
 		r = check_image(run, e);
-	if (!r)
-		r = init_control(run, e);
-	if (!r)
-		r = open_signals(run, e);
-	if (!r)
-		r = init_loop(run, e);
-	if (!r)
-		r = check_kvm(e);
-	if (!r)
-		r = init_vm(run, e);
-	return r;
+	return r ? r : check_kvm(e);
 }
 
-int run_enter_jail(struct run *run, struct err *e)
+int run_set_up(struct run *run, struct err *e)
+{
+	const struct config *c = run->config;
+	int r = c->template ? run_open_template(run, e) : 0;
+
+	if (!r && c->template)
+		r = run_check_job(run, e);
+	if (!r && !run->till_rest)
+		r = run_open_streams(run, e);
+	if (!r)
+		r = run_open_console(run, e);
+	if (!r)
+		r = run_open_machine(run, e);
+	if (!r)
+		r = run_init_control(run, e);
+	if (!r)
+		r = run_open_signals(run, e);
+	if (!r)
+		r = run_init_loop(run, e);
+	if (r)
+		return r;
+	run_watch(run);
+	return run_init_vm(run, e);
+}
+
+int run_enter_jail(struct run *run, enum jail_thread loop, struct err *e)
 {
 	struct jail *j = &run->jail;
 	int r;
@@ -358,7 +397,7 @@ int run_enter_jail(struct run *run, struct err *e)
 	if (run->status_fd >= 0 || run->config->timeline)
 		measure_open(&run->measure);
 	/* A template's memory is mapped; of KVM only the maker asks more. */
-	if (!run->creating)
+	if (loop != JAIL_MAKER)
 		cleanup_fd(&run->vm.kvm.fd);
 	cleanup_fd(&run->template.fd);
 	if (run->vm.kvm.narrowed)
@@ -367,7 +406,6 @@ int run_enter_jail(struct run *run, struct err *e)
 	if (!r)
 		r = vm_park(&run->vm, j, e);
 	if (!r)
-		r = jail_seal(j, run->creating ? JAIL_MAKER : JAIL_LOOP,
-			      run->vm.kvm.vm_fd, -1, e);
+		r = jail_seal(j, loop, run->vm.kvm.vm_fd, -1, e);
 	return r;
 }

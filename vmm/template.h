@@ -82,7 +82,7 @@ struct template_source {
 /* A template on its way: beside `path` until it is complete. */
 struct template_file {
 	int fd;			/* owned; -1: closed */
-	uint64_t created;	/* seconds; its modification time will be this */
+	uint64_t created;	/* seconds; to be its modification time */
 	char path[4096], part[4096];
 };
 

@@ -71,12 +71,15 @@ class Result:
 
 
 def argv(*cmd, options=()):
-    if os.environ.get("HUSK_E2E_TEMPLATE"):
+    if os.environ.get("HUSK_E2E_POOL"):
+        options = from_pool(from_template(options))
+    elif os.environ.get("HUSK_E2E_TEMPLATE"):
         options = from_template(options)
     return [HUSK, "run", *options, "--", *cmd]
 
 
-# What a template has for good; a suite runs from one with HUSK_E2E_TEMPLATE=1.
+# What a template has for good; a suite runs from one with HUSK_E2E_TEMPLATE=1,
+# and through a pool of it with HUSK_E2E_POOL=1.
 MACHINE = ("--memory", "--cpus", "--kernel", "--image")
 templates = {}
 
@@ -117,8 +120,28 @@ def from_template(options):
     return ["--template", templates[key], *rest]
 
 
+pools = {}
+
+
+def from_pool(options):
+    """The same run in a machine of a pool, which is started once."""
+    if options[:1] != ["--template"]:
+        return options
+    of, rest = options[1], options[2:]
+    if of not in pools:
+        p = subprocess.Popen([HUSK, "pool", "--template", of, "--size=2", "--listen", of + ".pool"], env=ENV,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        pools[of] = p
+        wait_for(lambda: os.path.exists(of + ".pool") or p.poll() is not None, "a pool")
+        check(p.poll() is None, "no pool")
+    return ["--pool", of + ".pool", *rest]
+
+
 @atexit.register
 def forget_templates():
+    for p in pools.values():
+        p.terminate()
+        p.wait()
     for path in templates.values():
         if path and os.path.exists(path):
             os.unlink(path)
@@ -248,14 +271,14 @@ def machine(pid):
     return int(child[0]) if child else None
 
 
-def private_kib(pid):
+def private_kib(pid, itself=False):
     """Private memory of the machine of a husk beyond guest RAM.
 
     Guest RAM is what is neither reserved nor dumped, and the kernel's file
     that is mapped into the middle of it.
     """
     maps = []
-    with open("/proc/%d/smaps" % machine(pid)) as f:
+    with open("/proc/%d/smaps" % (pid if itself else machine(pid))) as f:
         for line in f:
             word = line.split()
             if not word[0].endswith(":"):
@@ -279,13 +302,13 @@ def on_hand(fd):
         parts.append(b)
 
 
-def quiet(pid):
+def quiet(pid, itself=False):
     """A condition: the machine of a husk and all its threads use no CPU any more."""
     last = None
 
     def cond():
         nonlocal last
-        with open("/proc/%d/stat" % machine(pid)) as f:
+        with open("/proc/%d/stat" % (pid if itself else machine(pid))) as f:
             cpu = f.read().rsplit(")", 1)[1].split()[11:13]
         time.sleep(0.5)
         same, last = cpu == last, cpu

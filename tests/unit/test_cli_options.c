@@ -134,6 +134,10 @@ static const char *command_of(const struct cli_option *o)
 		return "run";
 	if (o->commands & 1u << CLI_CHECK)
 		return "check";
+	if (!strcmp(o->name, "listen"))
+		return "pool --template=t";
+	if (o->commands & 1u << CLI_POOL)
+		return "pool --template=t --listen=s";
 	return o->kind == CLI_REST ? "template create -o f" :
 				     "template create";
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* LINK: vmm/cli.c vmm/cli_options.c */
 /*
- * The command line of templates: what a template is made of, where its warm
- * command begins and ends, and which options neither it nor a copy can take.
+ * The command line of templates and pools: what a template is made of, where
+ * its warm command begins and ends, and which options neither it nor a copy
+ * nor a machine of a pool can take.
  */
 #include "cli.h"
 
@@ -92,6 +93,36 @@ static void test_copies(void **state)
 	free_line(&l);
 }
 
+static void test_pools(void **state)
+{
+	struct line l;
+
+	(void)state;
+	parse_line(&l, "husk pool --template=t --listen=s --image=i", no_env);
+	if (l.r)
+		fail_msg("%s", l.e.msg);
+	assert_int_equal(l.cli.command, CLI_POOL);
+	assert_string_equal(l.cli.config.template, "t");
+	assert_string_equal(l.cli.config.listen, "s");
+	assert_true(l.cli.config.image_given);
+	assert_int_equal(l.cli.config.pool_size, CONFIG_POOL_DEFAULT);
+	free_line(&l);
+	parse_line(&l, "husk pool --size=1024 --listen s --template t", no_env);
+	assert_int_equal(l.r, 0);
+	assert_int_equal(l.cli.config.pool_size, 1024);
+	free_line(&l);
+	parse_line(&l, "husk run --pool=s --tmp-size=1G x", no_env);
+	if (l.r)
+		fail_msg("%s", l.e.msg);
+	assert_int_equal(l.cli.command, CLI_RUN);
+	assert_string_equal(l.cli.config.pool, "s");
+	free_line(&l);
+	parse_line(&l, "husk run --pool=s", no_env);
+	assert_int_equal(l.r, 0);
+	check_words(l.cli.config.argv, "");
+	free_line(&l);
+}
+
 #define NEEDS_COPY                                                             \
 	"cannot change in a copy of a template: the guest has booted with it " \
 	"(make another with husk template create --"
@@ -139,6 +170,31 @@ static const struct {
 	 "option '--kernel' " NEEDS_COPY "kernel)"},
 	{"husk run --template=t ''", "the command to run is empty (write its "
 				     "name after '--')"},
+	{"husk pool --listen=s", "no template to copy (add --template=FILE)"},
+	{"husk pool --template=t",
+	 "no socket to listen at (add --listen=SOCKET)"},
+	{"husk pool --template=t --listen=s --size=0",
+	 "--size '0': out of range (1 to 1024)"},
+	{"husk pool --template=t --listen=s true",
+	 "'husk pool' runs no command, but 'true' was given (give it to husk "
+	 "run --pool)"},
+	{"husk pool --template=t --listen=s --memory=1G",
+	 "option '--memory' belongs to 'husk run'"},
+	{"husk run --pool=s --template=t x",
+	 "--pool and --template exclude each other (the pool has its own "
+	 "template)"},
+	{"husk run --pool=s --image=i x",
+	 "option '--image' cannot change in a machine of a pool (give it to "
+	 "husk pool)"},
+	{"husk run --pool=s --jail=off x",
+	 "option '--jail' cannot change in a machine of a pool (give it to "
+	 "husk pool)"},
+	{"husk run --pool=s --memory=1G x",
+	 "option '--memory' " NEEDS_COPY "memory)"},
+	{"husk run --pool=s --cpus=2 x", "option '--cpus' " NEEDS_COPY "cpus)"},
+	{"husk run --pool=s ''", "the command to run is empty (write its name "
+				 "after '--')"},
+	{"husk run --size=2 x", "option '--size' belongs to 'husk pool'"},
 	{"husk run -o f x", "option '--output' belongs to 'husk template "
 			    "create'"},
 	{"husk run --warm x", "option '--warm' belongs to 'husk template "
@@ -165,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_makes),
 		cmocka_unit_test(test_looks),
 		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_wrong),
 	};
 

@@ -52,6 +52,9 @@ static enum stream_way choose_way(struct stream *s, mode_t mode)
 		return STREAM_FILE;
 	if (S_ISSOCK(mode))
 		return STREAM_SOCKET;
+	if (s->ours)
+		return fcntl(s->fd, F_GETFL) & O_NONBLOCK ? STREAM_OWN :
+							    STREAM_SHARED;
 	return reopen_nonblocking(s) ? STREAM_OWN : STREAM_SHARED;
 }
 
@@ -163,6 +166,8 @@ static ssize_t output_take(void *be, const struct iovec *iov, unsigned nr,
 	uint64_t room = s->limit - s->bytes;
 	ssize_t n = 0;
 
+	if (s->held)
+		return 0;
 	if (s->truncated)
 		return (ssize_t)len;
 	if (room) {
@@ -209,6 +214,8 @@ static ssize_t input_give(void *be, const struct iovec *iov, unsigned nr)
 	struct stream *s = be;
 	ssize_t n;
 
+	if (s->held)
+		return -EAGAIN;
 	if (s->fd < 0)
 		return 0;
 	n = read_some(s, iov, nr);
@@ -226,11 +233,12 @@ static ssize_t input_give(void *be, const struct iovec *iov, unsigned nr)
 static ssize_t input_take(void *be, const struct iovec *iov, unsigned nr,
 			  size_t len)
 {
+	const struct stream *s = be;
+
 	/* A guest that writes to its stdin port talks to nobody. */
-	(void)be;
 	(void)iov;
 	(void)nr;
-	return (ssize_t)len;
+	return s->held ? 0 : (ssize_t)len;
 }
 
 static void input_closed(void *be)
@@ -250,27 +258,4 @@ const struct port_ops stream_input_ops = {
 const struct port_ops stream_output_ops = {
 	.take = output_take,
 	.closed = output_closed,
-};
-
-static ssize_t held_take(void *be, const struct iovec *iov, unsigned nr,
-			 size_t len)
-{
-	(void)be;
-	(void)iov;
-	(void)nr;
-	(void)len;
-	return 0;
-}
-
-static ssize_t held_give(void *be, const struct iovec *iov, unsigned nr)
-{
-	(void)be;
-	(void)iov;
-	(void)nr;
-	return -EAGAIN;
-}
-
-const struct port_ops stream_held_ops = {
-	.take = held_take,
-	.give = held_give,
 };

@@ -35,6 +35,8 @@ struct stream {
 	int fd;			/* owned once opened; -1: none */
 	bool input;
 	bool keep_open;		/* closing is left to process exit */
+	bool ours;		/* its opener has made it so: none is made */
+	bool held;		/* nothing comes, nothing is taken yet */
 	enum stream_way way;
 	uint64_t limit;		/* bytes from the job; UINT64_MAX: none */
 	uint64_t bytes;		/* passed to or from the guest */
@@ -47,9 +49,6 @@ struct stream {
 };
 
 extern const struct port_ops stream_input_ops, stream_output_ops;
-
-/* While a template is made: nothing comes, nothing is taken yet. */
-extern const struct port_ops stream_held_ops;
 
 /*
  * Take over `fd`, which must be open in the right direction; -1 makes a

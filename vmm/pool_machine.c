@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Whatever needs no job is done before there is one: the template is mapped,
+ * the vCPUs have their state and their threads, the loop is there. What waits
+ * after that is a process whose guest stands still and uses no CPU.
+ *
+ * The link to the pool is closed with the hand-over, so that a machine that
+ * is taken over by its guest has nobody to talk to but its own client.
+ */
+#include "pool_machine.h"
+
+#include "pool_socket.h"
+#include "pool_wire.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* For the whole request, ms: a client that is slower has hung. */
+#define REQUEST_PATIENCE 10000
+
+static void tell_pool(int link, char what, const char *line)
+{
+	char buf[1 + sizeof(((struct err *)0)->msg)];
+	size_t n = strnlen(line, sizeof(buf) - 1);
+
+	buf[0] = what;
+	memcpy(buf + 1, line, n);
+	/* A pool that is gone has us killed. */
+	(void)pool_socket_send(link, buf, n + 1, sizeof(buf), NULL, 0, -1);
+}
+
+static int make_ready(struct run *run, struct err *e)
+{
+	int r = run_init_loop(run, e);
+
+	/* Until there is a client, its streams give and take nothing. */
+	run->till_rest = true;
+	if (!r)
+		r = run_init_vm(run, e);
+	run->till_rest = false;
+	/* Whether its client wants counts of memory is not known yet. */
+	run->own.timeline = true;
+	return r ? r : run_enter_jail(run, JAIL_WAITER, e);
+}
+
+static bool wait_readable(int fd, int timeout_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	const struct timespec ts = { .tv_sec = timeout_ms / 1000,
+				     .tv_nsec = timeout_ms % 1000 * 1000000l };
+	int r;
+
+	do {
+		r = ppoll(&p, 1, timeout_ms < 0 ? NULL : &ts, NULL);
+	} while (r < 0 && errno == EINTR);
+	return r > 0;
+}
+
+/* The client's connection, or -1 when there will be none. */
+static int await_client(int link)
+{
+	char byte;
+	int fd;
+
+	if (!wait_readable(link, -1) ||
+	    pool_socket_receive(link, &byte, 1, &fd, 1) != 1)
+		return -1;
+	return fd;
+}
+
+static void close_all(const int *fds, unsigned nr)
+{
+	unsigned i;
+
+	for (i = 0; i < nr; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/*
+ * The whole request in `buf`, its descriptors in `fds`; its length, or 0 for
+ * what is none. Only the first packet may have descriptors.
+ */
+static size_t read_request(int fd, uint8_t *buf, int fds[POOL_FDS_MAX])
+{
+	uint64_t end = loop_now() + REQUEST_PATIENCE * 1000000ull, now;
+	size_t have = 0, all = 0;
+
+	do {
+		unsigned max = have ? 0 : POOL_FDS_MAX;
+		size_t room = all ? all - have : POOL_PACKET;
+		ssize_t n;
+
+		now = loop_now();
+		if (now >= end ||
+		    !wait_readable(fd, (int)((end - now) / 1000000u) + 1))
+			return 0;
+		n = pool_socket_receive(fd, buf + have, room, fds, max);
+		if (n <= 0)
+			return 0;
+		if (!have)
+			all = pool_wire_size(buf, (size_t)n, POOL_REQUEST);
+		have += (size_t)n;
+	} while (have < all);
+	return have == all ? all : 0;
+}
+
+/* The machine's part of the configuration stays, the job's is the client's. */
+static void adopt_request(struct run *run, const struct pool_request *req)
+{
+	struct config c = req->config;
+	uint64_t now = loop_now();
+
+	c.template = run->own.template;
+	c.kernel = run->own.kernel;
+	c.image = run->own.image;
+	c.memory = run->own.memory;
+	c.cpus = run->own.cpus;
+	run->own = c;
+	run->o->clock[CLOCK_T0_START] = req->t0_ns < now ? req->t0_ns : now;
+}
+
+static int attach(struct run *run, const int fds[POOL_FDS_MAX], struct err *e)
+{
+	const struct config *c = run->config;
+	int fd[STREAM_NR] = { fds[0], fds[1], fds[2], -1 };
+	unsigned i, next = STREAM_RESULT;
+
+	if (c->result_fd >= 0 || c->result_file)
+		fd[STREAM_RESULT] = fds[next++];
+	if (c->console_file)
+		run->console_fd = fds[next];
+	for (i = 0; i < STREAM_NR; i++)
+		run->stream[i].ours = true;
+	return run_attach_streams(run, fd, e);
+}
+
+static short client_wants(void *opaque)
+{
+	(void)opaque;
+	return POLLIN;
+}
+
+/* A signal to the client; or it has gone, or talks nonsense. */
+static void client_ready(void *opaque, short revents)
+{
+	struct run *run = opaque;
+	uint8_t buf[POOL_SIGNAL_LEN];
+	ssize_t n;
+	int sig;
+
+	(void)revents;
+	n = pool_socket_receive(run->client_fd, buf, sizeof(buf), NULL, 0);
+	sig = n > 0 ? pool_signal_parse(buf, (size_t)n) : 0;
+	run_interrupt(run, sig ? sig : SIGKILL);
+}
+
+static int start_job(struct run *run, const int fds[POOL_FDS_MAX],
+		     struct err *e)
+{
+	struct loop_watch client = { run->client_fd, client_wants,
+				     client_ready, run };
+	int r = run_check_job(run, e);
+
+	if (!r)
+		r = attach(run, fds, e);
+	if (!r)
+		r = run_init_control(run, e);
+	if (r)
+		return r;
+	run_watch(run);
+	loop_add_watch(&run->loop, &client);
+	run_prepare(run);
+	return run_go(run, e);
+}
+
+static void reply(struct run *run)
+{
+	uint8_t buf[POOL_REPLY_MAX];
+	struct identity id;
+	size_t len;
+
+	run_identify(run, &id);
+	len = pool_reply_pack(buf, run->config, run->o, &id);
+	(void)pool_socket_send(run->client_fd, buf, len, sizeof(buf), NULL, 0,
+			       -1);
+}
+
+/* From a whole request to the reply. */
+static void serve_request(struct run *run, const struct pool_request *req,
+			  const int fds[POOL_FDS_MAX])
+{
+	struct err e;
+
+	adopt_request(run, req);
+	if (start_job(run, fds, &e)) {
+		vm_stop(&run->vm);
+		run_give_up(run, &e);
+	} else {
+		run_finish(run);
+	}
+	reply(run);
+}
+
+static bool has_fds(const int fds[POOL_FDS_MAX], unsigned nr)
+{
+	unsigned i;
+
+	for (i = 0; i < POOL_FDS_MAX; i++)
+		if ((fds[i] >= 0) != (i < nr))
+			return false;
+	return true;
+}
+
+static void serve_client(struct run *run)
+{
+	/* Of the longest request; pages that none fills are never made. */
+	uint8_t *buf = malloc(POOL_REQUEST_MAX + POOL_PACKET);
+	int fds[POOL_FDS_MAX] = { -1, -1, -1, -1, -1 };
+	struct pool_request req;
+	size_t len;
+
+	if (!buf)
+		return;
+	len = read_request(run->client_fd, buf, fds);
+	if (len && !pool_request_parse(&req, buf, len) &&
+	    has_fds(fds, pool_request_fds(&req.config))) {
+		serve_request(run, &req, fds);
+		return;
+	}
+	close_all(fds, POOL_FDS_MAX);
+	run->o->verdict = VERDICT_ERROR;
+	run->o->code = EPROTO;
+	snprintf(run->o->reason, sizeof(run->o->reason),
+		 "use the pool: it does not understand this request (is it of "
+		 "another version of husk?)");
+	reply(run);
+}
+
+int pool_machine_run(struct run *run, int link)
+{
+	struct err e;
+
+	if (make_ready(run, &e)) {
+		tell_pool(link, POOL_FAILED, e.msg);
+		return 1;
+	}
+	tell_pool(link, POOL_READY, "");
+	run->client_fd = await_client(link);
+	close(link);
+	if (run->client_fd >= 0)
+		serve_client(run);
+	return 0;
+}
