@@ -77,9 +77,17 @@ class Figures:
             return "**%s**: not measured." % HOSTS[host]
         stamps = sorted(s["stamp"] for s in self.n.series.values() if s["host"] == host)
         commits = sorted({s["commit"] for s in self.n.series.values() if s["host"] == host and s.get("commit")})
-        return "**%s**: %s, %d CPU%s, %s GiB, Linux %s; %s to %s UTC, husk's commit %s.\n" % (
+        return "**%s**: %s, %d CPU%s, %s GiB, Linux %s%s; %s to %s UTC, husk's commit %s.\n" % (
             HOSTS[host], f["cpu"], f["cpus"], "s" * (f["cpus"] > 1), number(f["memory"] / (1 << 30), 2), f["kernel"],
-            self.day(stamps[0]), self.day(stamps[-1]), ", ".join(commits) or "unknown")
+            self.load(host, f), self.day(stamps[0]), self.day(stamps[-1]), ", ".join(commits) or "unknown")
+
+    @staticmethod
+    def load(host, facts):
+        """What else a real machine had to do when measuring began."""
+        if host == "exact" or facts.get("load") is None:
+            return ""
+        return "; load average before: %s%s" % (number(facts["load"], 2), ", **so it was busy with other things**"
+                                                if facts["load"] > 0.3 * facts["cpus"] else "")
 
     @staticmethod
     def day(stamp):

@@ -147,7 +147,8 @@ def rounds_of(exact, wall):
 def do_job(contenders, name):
     job = jobs.JOBS[name]
     exact = PLAN["exact"]
-    commands = each(contenders, "jobs", name, lambda c: c.argv(*job.argv(exact)))
+    fed = {"BENCH_INPUT": "1"} if job.stdin(exact) else {}
+    commands = each(contenders, "jobs", name, lambda c: c.argv(*job.argv(exact), **fed))
     options = ["-o"]
     if job.stdin(exact):
         options += ["-i", job.stdin(exact)]
@@ -225,7 +226,7 @@ def do_growth_memory(contenders, mib):
 
 
 def do_growth_stream(contenders, mib):
-    commands = each(contenders, "growth-stream", "stream", lambda c: c.argv(*jobs.JOBS["stream"].argv(True)))
+    commands = each(contenders, "growth-stream", "stream", lambda c: c.argv("/bin/cat", BENCH_INPUT="1"))
     size = mib * jobs.MIB
     measure("growth-stream", "stream", commands, rounds_of(1, 20), ["-o", "-i", size], size)
 
@@ -234,7 +235,7 @@ def do_target_python(contenders):
     """Ten lines of Python: cold in each contender, and where it has one in a warm one."""
     with open(os.path.join(PLAN["state"], "warm-job.py"), "w") as f:
         f.write(jobs.WARM_JOB)
-    commands = each(contenders, "python", "ten lines", lambda c: c.argv("python3", "-"))
+    commands = each(contenders, "python", "ten lines", lambda c: c.argv("python3", "-", BENCH_INPUT="1"))
     measure("python", "ten lines", commands, rounds_of(2, 20), ["-o", "-f", f.name], jobs.WARM_OUT)
     warm = [c for c in contenders if c.name in PLAN["warm"]]
     commands = each(warm, "python", "ten lines, warm", lambda c: c.argv())

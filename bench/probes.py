@@ -215,5 +215,5 @@ def host():
         "cpus": os.cpu_count(),
         "kernel": platform.release(),
         "memory": total,
-        "kvm": os.path.exists("/dev/kvm"),
+        "load": os.getloadavg()[0],
     }
