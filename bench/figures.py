@@ -202,8 +202,10 @@ class Figures:
             found = sorted(self.by(host, "idle", contender=name), key=lambda s: s["instances"])
             most = found[-1]
             each = median(values(most, "more_bytes") or [0])
-            rows.append((name, self.mib(found[0], "private_bytes"), self.mib(most, "private_bytes"), number(each / MIB),
-                         int((1 << 30) / each) if each > 0 else "–", number(values(most, "processes")[0])))
+            # Less than nothing is the noise of a machine with other work.
+            rest = (number(each / MIB), int((1 << 30) / each)) if each > 0 else ("–", "–")
+            rows.append((name, self.mib(found[0], "private_bytes"), self.mib(most, "private_bytes"), *rest,
+                         number(values(most, "processes")[0])))
         return table(("MiB for each", "private, of 1", "private, of 16", "of the host, each more", "fit into 1 GiB",
                       "processes"), rows)
 

@@ -117,43 +117,31 @@ def idle(argv, counts):
 
 
 def deadline(argv, seconds, own):
-    """Nanoseconds from a deadline until the job has closed its stdout and the contender ended.
+    """Nanoseconds from a deadline until no process of the contender and its job is left.
 
     The contender's own deadline where it has one, else SIGKILL at that time,
-    as timeout(1) would do. None when the job was still there 10 s later.
+    as timeout(1) would do. None when something was still there 10 s later.
     """
     before = pids()
-    begin = time.monotonic_ns()
+    begin = time.monotonic()
     p = start(argv)
     try:
-        left = seconds if not own else seconds + 10
-        end = time.monotonic() + left
         first_byte(p)
-        gone = drain(p, end)
         if not own:
+            time.sleep(max(0, begin + seconds - time.monotonic()))
             p.kill()
-            gone = drain(p, time.monotonic() + 10)
-        if not gone:
-            return None
-        p.wait(timeout=10)
-        return time.monotonic_ns() - begin - int(seconds * 1e9)
-    except subprocess.TimeoutExpired:
+        while time.monotonic() < begin + seconds + 10:
+            if p.poll() is not None:
+                reap()
+                if len(pids()) <= len(before):
+                    return int((time.monotonic() - begin - seconds) * 1e9)
+            time.sleep(0.0005)
         return None
     finally:
         p.kill()
         p.stdout.close()
         end_all(before)
         p.wait()
-
-
-def drain(p, end):
-    """Reads a stdout until its end (True) or until a time (False)."""
-    while True:
-        ready, _, _ = select.select([p.stdout], [], [], max(0, end - time.monotonic()))
-        if not ready:
-            return False
-        if not p.stdout.read(1 << 16):
-            return True
 
 
 def tree(top):
@@ -169,22 +157,22 @@ def tree(top):
     return total
 
 
-def traces(state):
+def traces(scratch):
     with open("/proc/self/mountinfo") as f:
         mounts = len(f.readlines())
     return {
         "processes": len(pids()),
         "mounts": mounts,
         "cgroups": sum(len(dirs) for _, dirs, _ in os.walk("/sys/fs/cgroup")),
-        "files": sum(map(tree, ("/tmp", "/run", "/var/tmp", "/dev/shm", state))),
+        "files": sum(map(tree, scratch)),
     }
 
 
-def leftovers(argv, state):
+def leftovers(argv, scratch):
     """What SIGKILL of a contender leaves: processes, mounts, control groups, files."""
     # A first run makes what is kept for good, which is no leftover.
     for _ in range(2):
-        held, before = pids(), traces(state)
+        held, before = pids(), traces(scratch)
         p = start(argv)
         try:
             first_byte(p)
@@ -192,7 +180,7 @@ def leftovers(argv, state):
             p.wait()
             time.sleep(SETTLE_S)
             reap()
-            after = traces(state)
+            after = traces(scratch)
         finally:
             p.kill()
             p.stdout.close()
