@@ -76,10 +76,11 @@ class Figures:
         if not f:
             return "**%s**: not measured." % HOSTS[host]
         stamps = sorted(s["stamp"] for s in self.n.series.values() if s["host"] == host)
-        commits = sorted({s["commit"] for s in self.n.series.values() if s["host"] == host and s.get("commit")})
-        return "**%s**: %s, %d CPU%s, %s GiB, Linux %s%s; %s to %s UTC, husk's commit %s.\n" % (
+        husks = sorted({s["version"] for s in self.n.series.values() if s["host"] == host
+                        and s["contender"].startswith("husk")})
+        return "**%s**: %s, %d CPU%s, %s GiB, Linux %s%s; %s to %s UTC; %s.\n" % (
             HOSTS[host], f["cpu"], f["cpus"], "s" * (f["cpus"] > 1), number(f["memory"] / (1 << 30), 2), f["kernel"],
-            self.load(host, f), self.day(stamps[0]), self.day(stamps[-1]), ", ".join(commits) or "unknown")
+            self.load(host, f), self.day(stamps[0]), self.day(stamps[-1]), ", ".join(husks) or "without husk")
 
     @staticmethod
     def load(host, facts):
