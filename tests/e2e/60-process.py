@@ -16,27 +16,6 @@ import socket
 from lib import *
 
 
-def host_state():
-    """What a run could leave: mounts, cgroups, files in RAM but for our own templates."""
-    with open("/proc/self/mountinfo") as f:
-        mounts = f.read()
-    cgroups = sorted(d for d, _, _ in os.walk("/sys/fs/cgroup"))
-    files = sorted(os.path.join(d, n) for top in ("/tmp", "/dev/shm", "/run", "/var/tmp")
-                   for d, _, names in os.walk(top) for n in names)
-    return mounts, cgroups, [f for f in files if f not in templates]
-
-
-def huskies():
-    """Processes that run our husk binary."""
-    n = 0
-    for pid in os.listdir("/proc"):
-        try:
-            n += pid.isdigit() and os.readlink("/proc/%s/exe" % pid) == HUSK
-        except OSError:
-            pass
-    return n
-
-
 def test_sigkill_leaves_nothing():
     """SIGKILL leaves no process, file, mount or cgroup"""
     before = host_state()
@@ -111,14 +90,6 @@ def test_ordinary_user():
     status = json.load(open(st))
     check(status["guest_pages"] > 0 and status["private_bytes"] > 0, "memory counted as a user")
     shutil.rmtree(folder)
-
-
-def image_hash():
-    h = hashlib.sha256()
-    with open(IMAGE, "rb") as f:
-        for block in iter(lambda: f.read(1 << 20), b""):
-            h.update(block)
-    return h.hexdigest()
 
 
 def test_nothing_lasts():

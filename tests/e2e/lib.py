@@ -322,6 +322,35 @@ def threads(pid):
     return len(os.listdir("/proc/%d/task" % child)) if child else 0
 
 
+def host_state():
+    """What a run could leave: mounts, cgroups, files in RAM but for our own templates."""
+    with open("/proc/self/mountinfo") as f:
+        mounts = f.read()
+    cgroups = sorted(d for d, _, _ in os.walk("/sys/fs/cgroup"))
+    files = sorted(os.path.join(d, n) for top in ("/tmp", "/dev/shm", "/run", "/var/tmp")
+                   for d, _, names in os.walk(top) for n in names)
+    return mounts, cgroups, [f for f in files if f not in templates]
+
+
+def image_hash():
+    h = hashlib.sha256()
+    with open(IMAGE, "rb") as f:
+        for block in iter(lambda: f.read(1 << 20), b""):
+            h.update(block)
+    return h.hexdigest()
+
+
+def huskies():
+    """Processes that run our husk binary."""
+    n = 0
+    for pid in os.listdir("/proc"):
+        try:
+            n += pid.isdigit() and os.readlink("/proc/%s/exe" % pid) == HUSK
+        except OSError:
+            pass
+    return n
+
+
 def scratch(name, data=b""):
     """A file in RAM with this content."""
     path = os.path.join(FOLDER, name)
