@@ -47,11 +47,36 @@ $(RAW_TESTS): $(BUILD)/test/raw/%: $(BUILD)/san/tests/raw/%.o $(RAW_KIT) \
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka $(HUSK_LIBS)
 
-.PHONY: test check test-programs fuzz prove
+.PHONY: test check test-programs test-unit-programs fuzz prove
 prove: ## prove the translation of addresses and the rings
 	@tests/prove/run
 
-test-programs: $(UNIT_TESTS) $(REPLAYS) $(RAW_TESTS)
+# Hostile kernels, and a husk whose init is hostile, for tests/e2e.
+HOSTILE_GUESTS := $(patsubst %,$(BUILD)/test/hostile/%,hlt spin triple reset \
+		  windows ports log timer rings)
+$(HOSTILE_GUESTS): $(BUILD)/test/hostile/%: tests/hostile/guest.S
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -static -DGUEST_$* -Wl,-Ttext-segment=0x1000000 \
+		-Wl,--build-id=none -o $@ $<
+
+$(BUILD)/test/hostile/init: tests/hostile/init.c $(BUILD)/.flags-guest
+	$(call say,CC.guest,$<)
+	@mkdir -p $(@D)
+	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS) -o $@ $<
+	$(Q)strip $@
+
+$(BUILD)/test/hostile/init_blob.o: vmm/init_blob.S $(BUILD)/test/hostile/init
+	$(Q)$(CC) $(PLAIN_CFLAGS) -DGUEST_INIT='"$(BUILD)/test/hostile/init"' \
+		-c -o $@ $<
+
+$(BUILD)/test/hostile/husk: $(filter-out %/init_blob.o,$(HUSK_OBJ)) \
+		$(BUILD)/test/hostile/init_blob.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(PLAIN_CFLAGS) $(PLAIN_LDFLAGS) -o $@ $^ $(HUSK_LIBS)
+
+test-unit-programs: $(UNIT_TESTS) $(REPLAYS) $(RAW_TESTS)
+test-programs: test-unit-programs $(HOSTILE_GUESTS) $(BUILD)/test/hostile/husk
 
 test: setup test-programs ## set up, then run all tests
 	@tests/run
@@ -59,10 +84,17 @@ test: setup test-programs ## set up, then run all tests
 check: test-programs ## the fast part: lint, unit tests, fuzz corpora
 	@tests/run unit replay lint
 
-HOSTILE := $(filter $(BUILD)/test/raw/raw_hostile_%,$(RAW_TESTS))
-.PHONY: check-hostile
+HOSTILE := $(filter $(BUILD)/test/raw/raw_hostile_%,$(RAW_TESTS)) \
+	   $(HOSTILE_GUESTS) $(BUILD)/test/hostile/husk
+.PHONY: check-hostile coverage
 check-hostile: setup $(HOSTILE) ## guests that break every rule of the devices
 	@tests/run hostile
+
+# Its own build, in build/cov: other flags, nothing of the other mixed in.
+coverage: ## lines of guest-reachable code that tests run, >= 95 %
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/cov SAN=undefined \
+		CFLAGS=--coverage test-unit-programs
+	@BUILD='$(BUILD)' tests/coverage
 
 TARGET	?= virtq
 SECONDS	?= 60

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernels that are nothing but hostile, one for each GUEST_name: real ELF
+ * files with the note that husk looks for, entered where a Linux kernel is: 64-bit
+ * mode, flat, memory mapped one to one, interrupts off.
+ */
+#define UART	0x3f8
+#define WINDOWS 0xd0000000
+
+	.section .note.husk, "a", @note
+	.long 6, 7, 0x100
+	.asciz "Linux"
+	.balign 4
+	.asciz "husk-1"
+	.balign 4
+
+	.text
+	.code64
+	.global _start
+_start:
+	cld
+	mov $0x1a00000, %esp
+
+#if defined(GUEST_hlt)
+/* Intel SDM 2A, HLT: with interrupts off nothing ever wakes it. */
+1:	cli
+	hlt
+	jmp 1b
+
+#elif defined(GUEST_spin)
+1:	cli
+	jmp 1b
+
+#elif defined(GUEST_triple)
+/* SDM 3A 6.15: a fault, and no table to take it from. */
+	push $0
+	push $0
+	lidt (%rsp)
+	ud2
+
+#elif defined(GUEST_reset)
+	mov $0xfe, %al
+	out %al, $0x64
+1:	hlt
+	jmp 1b
+
+#elif defined(GUEST_windows)
+/* virtio 4.2.2.2: any width, any offset, all windows, for ever. */
+	call map_windows
+	xor %ebx, %ebx
+1:	imul $1664525, %ebx
+	add $1013904223, %ebx
+	mov %ebx, %eax
+	shr $8, %eax
+	and $0x3fff, %eax
+	mov $WINDOWS, %edi
+	add %rax, %rdi
+	mov %ebx, (%rdi)
+	mov %bl, 1(%rdi)
+	mov (%rdi), %rax
+	mov %bx, 2(%rdi)
+	jmp 1b
+
+#elif defined(GUEST_ports)
+/* SDM 1 19.3: strings of all widths to and from every port but the reset. */
+1:	mov $0x66, %edx
+2:	mov $0x1000000, %esi
+	mov $64, %ecx
+	rep outsl
+	mov $0x1800000, %edi
+	mov $64, %ecx
+	rep insb
+	inc %edx
+	cmp $0x10000, %edx
+	jb 2b
+	jmp 1b
+
+#elif defined(GUEST_log)
+/* The early console, as fast as it goes. */
+1:	mov $UART, %edx
+	mov $0x1000000, %esi
+	mov $0x10000, %ecx
+	rep outsb
+	jmp 1b
+
+#elif defined(GUEST_timer)
+/* SDM 3A 11.5.4: a timer of one tick, again and again, and nobody listens. */
+	mov $0x1b, %ecx
+	mov $0xfee00d00, %eax
+	xor %edx, %edx
+	wrmsr
+	mov $0x80f, %ecx
+	mov $0x1ff, %eax
+	wrmsr
+	mov $0x83e, %ecx
+	mov $0xb, %eax
+	wrmsr
+	mov $0x832, %ecx
+	mov $0x20031, %eax
+	wrmsr
+	mov $0x838, %ecx
+	mov $1, %eax
+	wrmsr
+	/* And a message to itself each time around. */
+1:	mov $0x830, %ecx
+	mov $0x40041, %eax
+	xor %edx, %edx
+	wrmsr
+	jmp 1b
+
+#elif defined(GUEST_rings)
+/* virtio 2.7: the disk up, its ring of noise, kicked and reset for ever. */
+	call map_windows
+	mov $(WINDOWS + 0x1000), %edi
+	xor %ebx, %ebx
+1:	movl $0, 0x70(%rdi)
+	movl $3, 0x70(%rdi)
+	movl $1, 0x24(%rdi)
+	movl $1, 0x20(%rdi)
+	movl $11, 0x70(%rdi)
+	movl $0, 0x30(%rdi)
+	movl $8, 0x38(%rdi)
+	movl $0x1800000, 0x80(%rdi)
+	movl $0x1801000, 0x90(%rdi)
+	movl $0x1802000, 0xa0(%rdi)
+	movl $1, 0x44(%rdi)
+	movl $15, 0x70(%rdi)
+	mov $0x1800000, %esi
+	mov $40, %ecx
+2:	imul $1664525, %ebx
+	add $1013904223, %ebx
+	mov %ebx, %eax
+	shr $7, %eax
+	mov %eax, (%rsi)
+	add $4, %esi
+	loop 2b
+	movw $8, 0x1801002
+	movl $0, 0x50(%rdi)
+	movl $0, 0x50(%rdi)
+	jmp 1b
+
+#else
+#error "no such guest"
+#endif
+
+#if defined(GUEST_windows) || defined(GUEST_rings)
+/* The loader maps memory only: add the fourth GiB in a page of our own. */
+map_windows:
+	mov %cr3, %rsi
+	mov (%rsi), %rsi
+	and $~0xfff, %rsi
+	movq $(0x1900000 + 3), 24(%rsi)
+	mov $0x1900000, %edi
+	mov $0xc0000083, %eax
+	mov $512, %ecx
+1:	mov %rax, (%rdi)
+	add $8, %rdi
+	add $0x200000, %rax
+	loop 1b
+	mov %cr3, %rax
+	mov %rax, %cr3
+	ret
+#endif
+
+	.section .note.GNU-stack, "", @progbits
