@@ -344,7 +344,7 @@ class Figures:
                  number(slope(points)[1] * 1024) if len(points) > 1 else "–") for name, points in series.items()]
         return table(["ms, a static true", *("%d MiB" % x for x in sizes), "each GiB more"], rows) + self.picture(
             "growth-memory", "time of a run by memory of the machine", picture.curves, "MiB of the machine",
-            "ms of the lab", series, "xy")
+            "ms of the lab", series)
 
     def make_growth_instances(self):
         counts = sorted({s["instances"] for s in self.n.find("exact", "idle")})

@@ -107,6 +107,7 @@ def measure(bench, job, commands, rounds, options=(), out=None, trial=None, **mo
 
     A command is (contender, argv). With `out` a run must print so many bytes.
     The trial alone, with options of its own if it has some, also warms up.
+    Returns (contender's name, nanoseconds) of each run.
     """
     good = []
     for c, argv in commands:
@@ -117,16 +118,19 @@ def measure(bench, job, commands, rounds, options=(), out=None, trial=None, **mo
             good.append((c, argv))
         except (LeftOut, subprocess.TimeoutExpired) as e:
             leave_out(bench, c.name, job, e)
+    runs = []
     if not good:
-        return
+        return runs
     by_name = {c.name: (c, argv) for c, argv in good}
     try:
         for name, numbers in spawn([(c.name, argv) for c, argv in good], rounds, *options, *pause(), "-w", 0):
             c, argv = by_name[name]
+            runs.append((name, numbers[0]))
             record = dict(zip(("ns", "first_ns", "last_ns", "bytes"), numbers))
             emit(kind="run", bench=bench, contender=name, job=job, version=c.version, argv=argv, **record, **more)
     except (LeftOut, subprocess.TimeoutExpired) as e:
         leave_out(bench, "all", job, e)
+    return runs
 
 
 def each(contenders, bench, job, function):
@@ -158,17 +162,23 @@ def do_job(contenders, name):
 def do_rate(contenders, at_once):
     commands = each(contenders, "rate", "true", lambda c: c.argv("/bench/true"))
     commands = [(c, argv) for c, argv in commands if fits(c, at_once)]
-    measure("rate", "true", commands, rounds_of(1, 20), ["-j", at_once], trial=(), at_once=at_once)
+    runs = measure("rate", "true", commands, rounds_of(1, max(2, 20 // at_once)), ["-j", at_once], trial=(), at_once=at_once)
+    for name, ns in runs:
+        longest[name] = max(ns / at_once, longest.get(name, 0))
 
 
-# What one idle instance took from the host, by contender.
-footprint = {}
+# What one idle instance took from the host, and a run of true, by contender.
+footprint, longest = {}, {}
 
 
 def fits(c, n):
-    if n * footprint.get(c.name, 0) < 0.7 * probes.available():
+    """Whether so many at once are worth a try."""
+    if n * footprint.get(c.name, 0) > 0.7 * probes.available():
+        leave_out("rate", c.name, "true", "%d at a time do not fit into this host's memory" % n)
+    elif PLAN["exact"] and n * longest.get(c.name, 0) > 10e9:
+        leave_out("rate", c.name, "true", "%d at a time take the lab too long" % n)
+    else:
         return True
-    leave_out("rate", c.name, "true", "%d at a time do not fit into this host's memory" % n)
     return False
 
 
@@ -188,6 +198,8 @@ def do_death(contenders):
             ns = probes.deadline(argv, 1.0, c.own_deadline)
             emit(kind="run", bench="death", contender=c.name, job="endless", version=c.version, argv=argv,
                  own_deadline=c.own_deadline, ns=ns)
+            if ns is None:
+                break
         emit(kind="run", bench="leftovers", contender=c.name, job="idle", version=c.version,
              **probes.leftovers(c.argv(*jobs.IDLE), PLAN["scratch"]))
     each(contenders, "death", "endless", death)

@@ -87,11 +87,10 @@ def timeline(path, label, rows):
     gnuplot(path, (900, 90 + 110 * len(rows)), lines)
 
 
-def curves(path, xlabel, ylabel, series, log=""):
-    """Lines with points: {name: [(x, y)]}."""
-    lines = ["set xlabel %s" % quoted(xlabel), "set ylabel %s" % quoted(ylabel), "set key outside right"]
-    if log:
-        lines.append("set logscale %s" % log)
+def curves(path, xlabel, ylabel, series):
+    """Lines with points: {name: [(x, y)]}, from 0 on."""
+    lines = ["set xlabel %s" % quoted(xlabel), "set ylabel %s" % quoted(ylabel), "set key outside right",
+             "set xrange [0:*]", "set yrange [0:*]"]
     plots = []
     for i, (name, points) in enumerate(sorted(series.items())):
         lines.append("$d%d << EOD" % i)
