@@ -63,11 +63,11 @@ JOBS = {
     "python": Job("a Python one-liner", PYTHON, 3, 3, slow=3),
     "compile": Job("a C compile and run", COMPILE, 6, 1, slow=10),
     "stream": Job("stdin to stdout", ["/bin/cat"], 0, 2, feed=(256 * MIB, 4 * MIB), slow=4),
-    "cpu": Job("a CPU-bound loop", ["/bench/work", "cpu", "500000000"], 2, 2,
+    "cpu": Job("a CPU-bound loop", ["/bench/work", "cpu", "100000000"], 2, 2,
                exact=["/bench/work", "cpu", "5000000"], slow=4),
-    "memory": Job("a memory-bound loop", ["/bench/work", "memory", "20"], 2, 2,
+    "memory": Job("a memory-bound loop", ["/bench/work", "memory", "10"], 2, 2,
                   exact=["/bench/work", "memory", "1"], slow=5),
-    "calls": Job("small system calls and forks", ["/bench/work", "calls", "100000"], 2, 2,
+    "calls": Job("small system calls and forks", ["/bench/work", "calls", "20000"], 2, 2,
                  exact=["/bench/work", "calls", "20000"], slow=4),
 }
 
