@@ -15,6 +15,7 @@
 #include "paths.h"
 #include "pool.h"
 #include "pool_client.h"
+#include "rehearse.h"
 #include "run.h"
 #include "status.h"
 #include "supervisor.h"
@@ -169,20 +170,43 @@ static int make_template(struct config *c, const struct run_start *start,
 	return 0;
 }
 
-static int watch_maker(struct supervisor *s, struct template_file *file)
+static int watch_maker(struct supervisor *s, const struct template_file *file)
 {
 	struct supervisor_end end;
 	struct err e;
-	int status;
 
 	supervisor_wait(s, file->fd, &end);
-	status = end.status;
 	if (end.late)
 		err_set(&e, ETIME, "make the template: time limit reached");
 	else if (end.signal)
 		supervisor_explain(&end, &e);
-	if (end.late || end.signal)
-		status = fail(&e);
+	return end.late || end.signal ? fail(&e) : end.status;
+}
+
+/* A template without a rehearsal is only slower. */
+static int try_out(const struct config *c, const struct template_file *file)
+{
+	struct supervisor s;
+	struct run_start start = {0, -1, &s};
+	struct supervisor_end end;
+	struct err e;
+
+	if (supervisor_split(&s, c->jail != JAIL_OFF, &e))
+		return 0;
+	if (!s.pid)
+		return rehearse(c, &start, file, &e) ? STATUS_FAILURE : 0;
+	supervisor_wait(&s, file->fd, &end);
+	return 0;
+}
+
+static int make_and_try(struct config *c, struct supervisor *s,
+			struct template_file *file)
+{
+	int status = watch_maker(s, file);
+	struct err e;
+
+	if (!status)
+		status = try_out(c, file);
 	if (template_finish(file, !status, &e))
 		return fail(&e);
 	return status;
@@ -205,7 +229,8 @@ static int create(struct config *c, uint64_t t0_ns)
 		template_finish(&file, false, &e);
 		return STATUS_FAILURE;
 	}
-	return s.pid ? watch_maker(&s, &file) : make_template(c, &start, &file);
+	return s.pid ? make_and_try(c, &s, &file) :
+		       make_template(c, &start, &file);
 }
 
 static int look(int (*with)(const char *, FILE *, struct err *),

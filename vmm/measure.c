@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #define PAGEMAP_PRESENT	  (1ull << 63)
+#define PAGEMAP_FILE	  (1ull << 61)
 #define PAGEMAP_EXCLUSIVE (1ull << 56)
 #define CHUNK		  512u
 #define ROLLUP_MAX	  4096u
@@ -34,23 +35,49 @@ static void count_chunk(const uint64_t *entry, size_t n, struct pages *sum)
 	}
 }
 
+/* At most CHUNK entries of pages from hva on; returns how many, 0: no more. */
+static size_t read_chunk(int fd, const uint8_t *hva, uint64_t pages,
+			 uint64_t entry[CHUNK])
+{
+	off_t off = (off_t)((uintptr_t)hva / GMEM_PAGE * sizeof(entry[0]));
+	size_t n = pages < CHUNK ? (size_t)pages : CHUNK;
+	struct iovec iov = { entry, n * sizeof(entry[0]) };
+	ssize_t got = n ? preadv(fd, &iov, 1, off) : 0;
+
+	return got > 0 ? (size_t)got / sizeof(entry[0]) : 0;
+}
+
 static void count_region(int fd, const struct gmem_region *r, struct pages *sum)
 {
-	uint64_t left = r->len / GMEM_PAGE;
-	off_t off = (off_t)((uintptr_t)r->hva / GMEM_PAGE * sizeof(uint64_t));
-	uint64_t entry[CHUNK];
+	uint64_t done, all = r->len / GMEM_PAGE, entry[CHUNK];
+	size_t n;
 
-	while (left) {
-		size_t n = left < CHUNK ? (size_t)left : CHUNK;
-		struct iovec iov = { entry, n * sizeof(entry[0]) };
-		ssize_t got = preadv(fd, &iov, 1, off);
-
-		if (got <= 0)
+	for (done = 0; done < all; done += n) {
+		n = read_chunk(fd, r->hva + done * GMEM_PAGE, all - done,
+			       entry);
+		if (!n)
 			return;
-		n = (size_t)got / sizeof(entry[0]);
 		count_chunk(entry, n, sum);
-		left -= n;
-		off += got;
+	}
+}
+
+void measure_written(const struct measure *t, const struct gmem *m, gpa_t gpa,
+		     uint64_t len, void (*page)(void *opaque, gpa_t gpa),
+		     void *opaque)
+{
+	const uint8_t *hva = gmem_ptr(m, gpa, len);
+	uint64_t done, all = len / GMEM_PAGE, entry[CHUNK];
+	size_t i, n;
+
+	for (done = 0; hva && done < all; done += n) {
+		n = read_chunk(t->pagemap_fd, hva + done * GMEM_PAGE,
+			       all - done, entry);
+		if (!n)
+			return;
+		for (i = 0; i < n; i++)
+			if ((entry[i] & (PAGEMAP_PRESENT | PAGEMAP_FILE)) ==
+			    PAGEMAP_PRESENT)
+				page(opaque, gpa + (done + i) * GMEM_PAGE);
 	}
 }
 

@@ -28,4 +28,12 @@ void measure_close(struct measure *t);
 void measure_memory(const struct measure *t, const struct gmem *m,
 		    uint64_t *guest_pages, uint64_t *private_bytes);
 
+/*
+ * Call `page` for each guest page in [gpa, gpa + len), which is RAM mapped from
+ * a file, that is no longer the file's: in order, each once.
+ */
+void measure_written(const struct measure *t, const struct gmem *m, gpa_t gpa,
+		     uint64_t len, void (*page)(void *opaque, gpa_t gpa),
+		     void *opaque);
+
 #endif

@@ -67,6 +67,28 @@ static int parse_extents(struct template *t, struct template_bytes b,
 	return 0;
 }
 
+/* Runs are in order and apart; whether they are RAM is seen when used. */
+static int parse_written(struct template *t, struct template_bytes b,
+			 struct err *e)
+{
+	uint64_t next = 0;
+	unsigned i;
+
+	if (t->written.data || b.len % TEMPLATE_RUN_LEN ||
+	    b.len / TEMPLATE_RUN_LEN > TEMPLATE_MAX_WRITTEN)
+		return bad(e, "its list of written pages is damaged");
+	t->written = b;
+	t->nr_written = (unsigned)(b.len / TEMPLATE_RUN_LEN);
+	for (i = 0; i < t->nr_written; i++) {
+		struct template_run run = template_written(t, i);
+
+		if (!run.count || run.page < next)
+			return bad(e, "its list of written pages is damaged");
+		next = (uint64_t)run.page + run.count;
+	}
+	return 0;
+}
+
 static int parse_section(struct template *t, uint32_t type,
 			 struct template_bytes b, struct err *e)
 {
@@ -92,6 +114,8 @@ static int parse_section(struct template *t, uint32_t type,
 			return bad(e, "it has too many vCPUs");
 		t->vcpu[t->nr_vcpus++] = b;
 		return 0;
+	case TEMPLATE_WRITTEN:
+		return parse_written(t, b, e);
 	default:
 		return bad(e, "it has a part that this husk does not know");
 	}
@@ -169,6 +193,18 @@ struct template_extent template_extent(const struct template *t, unsigned i)
 	x.len = unpack_u64(&u);
 	x.offset = unpack_u64(&u);
 	return x;
+}
+
+struct template_run template_written(const struct template *t, unsigned i)
+{
+	struct template_run run;
+	struct unpack u;
+
+	unpack_init(&u, t->written.data + (size_t)i * TEMPLATE_RUN_LEN,
+		    TEMPLATE_RUN_LEN);
+	run.page = unpack_u32(&u);
+	run.count = unpack_u32(&u);
+	return run;
 }
 
 static int read_all(int fd, void *buf, size_t len, off_t off)
@@ -298,4 +334,19 @@ int template_map(const struct template *t, const struct gmem *m, struct err *e)
 			return err_sys(e, "map the template's memory");
 	}
 	return 0;
+}
+
+void template_prefault(const struct template *t, const struct gmem *m)
+{
+	unsigned i;
+
+	for (i = 0; i < t->nr_written; i++) {
+		struct template_run run = template_written(t, i);
+		uint64_t len = (uint64_t)run.count * GMEM_PAGE;
+		void *hva = gmem_ptr(m, (uint64_t)run.page * GMEM_PAGE, len);
+
+		/* Before Linux 5.14 there is no such call: then it faults. */
+		if (!hva || madvise(hva, len, MADV_POPULATE_WRITE))
+			return;
+	}
 }

@@ -32,10 +32,11 @@
 
 #include <stddef.h>
 
-#define TEMPLATE_VERSION     2u
+#define TEMPLATE_VERSION     3u
 #define TEMPLATE_HEAD_MAX    (4u << 20)
 #define TEMPLATE_MAX_EXTENTS 65536u
 #define TEMPLATE_DEVICE_MAX  4096u
+#define TEMPLATE_MAX_WRITTEN 1024u
 
 enum template_section {
 	TEMPLATE_IDENTITY = 1,
@@ -45,12 +46,19 @@ enum template_section {
 	TEMPLATE_IOAPIC,
 	TEMPLATE_CLOCK,
 	TEMPLATE_VCPU, /* one section for each, in order */
+	TEMPLATE_WRITTEN, /* may be missing */
 };
 
 struct template_extent {
 	gpa_t gpa;
 	uint64_t len;		/* both multiples of 4 KiB, len > 0 */
 	uint64_t offset;	/* in the file, a multiple of 4 KiB */
+};
+
+/* Guest pages that a copy writes to before long. */
+struct template_run {
+	uint32_t page;		/* gpa / GMEM_PAGE */
+	uint32_t count;		/* > 0 */
 };
 
 struct template_bytes {
@@ -66,8 +74,8 @@ struct template {
 	uint32_t memory_crc;
 	int64_t stamp_ns;	/* modification time as written */
 	struct template_identity id;
-	unsigned nr_extents, nr_vcpus;
-	struct template_bytes extents, console, disk, ioapic, clock;
+	unsigned nr_extents, nr_vcpus, nr_written;
+	struct template_bytes extents, console, disk, ioapic, clock, written;
 	struct template_bytes vcpu[ARCH_MAX_CPUS];
 };
 
@@ -99,6 +107,15 @@ int template_write(const struct template_file *f,
 		   void (*progress)(void *opaque, uint64_t done, uint64_t all),
 		   void *opaque, struct err *e);
 
+/*
+ * Add to a file that was written, and of which `t` is the template, what its
+ * copies write to: `nr` runs (at most TEMPLATE_MAX_WRITTEN) in order and apart.
+ */
+int template_add_written(const struct template_file *f,
+			 const struct template *t,
+			 const struct template_run *runs, unsigned nr,
+			 struct err *e);
+
 /* Open and check the head; the memory too when its stamp does not hold. */
 int template_open(struct template *t, const char *path, struct err *e);
 void template_close(struct template *t);
@@ -110,6 +127,9 @@ int template_parse(struct template *t, const uint8_t *head, size_t len,
 /* Extent `i` < nr_extents; template_parse has checked it. */
 struct template_extent template_extent(const struct template *t, unsigned i);
 
+/* Run `i` < nr_written; in order and apart, not known to be RAM. */
+struct template_run template_written(const struct template *t, unsigned i);
+
 /* Read the memory through and compare its checksum. */
 int template_verify(const struct template *t, struct err *e);
 
@@ -119,5 +139,12 @@ int template_verify(const struct template *t, struct err *e);
  */
 int template_map(const struct template *t, const struct gmem *m,
 		 struct err *e);
+
+/*
+ * Make the copy's own what it will write to, if the template knows that: each
+ * page for itself would cost three faults in the guest. Any time before the
+ * machine runs; until then the copy does not need the memory.
+ */
+void template_prefault(const struct template *t, const struct gmem *m);
 
 #endif

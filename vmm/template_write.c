@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Writing a template: memory first, since its extents and checksum are part
- * of the head, then the head, then the name. A run of guest pages goes on
- * over short stretches of zeros, which become holes in the file: each extent
- * is a mapping of its own in every copy, and mappings are what restoring
- * costs.
+ * Writing a template: memory first, since its extents and checksum are part of
+ * the head, then the head, then what copies write to, then the name. A run of
+ * guest pages goes on over short stretches of zeros, which become holes in the
+ * file: each extent is a mapping of its own in every copy, and mappings are
+ * what restoring costs.
  */
 #include "template.h"
 
@@ -28,7 +28,7 @@ struct writer {
 	uint64_t created;
 	uint8_t *head;
 	struct pack pack;
-	uint64_t head_len;	/* reserved for the head */
+	uint64_t head_room;	/* reserved for the head */
 	uint64_t end;		/* of the file so far */
 	uint32_t crc;
 	unsigned nr_extents;
@@ -165,29 +165,44 @@ static void put_sections(struct writer *w, const struct template_source *s)
 	pack_u32(p, 0);
 }
 
+/* Each copy reads the head and sums it up: no longer than need be. */
+static uint64_t whole_pages(uint64_t len)
+{
+	return (len + GMEM_PAGE - 1) / GMEM_PAGE * GMEM_PAGE;
+}
+
+/* Length and checksum of a head that is complete and zero behind `used`. */
+static void seal_head(uint8_t *head, uint64_t used, struct template_header *h)
+{
+	struct pack p;
+
+	h->head_len = (uint32_t)whole_pages(used);
+	pack_init(&p, head, TEMPLATE_HEADER_LEN);
+	template_pack_header(&p, h);
+	h->head_crc = template_head_crc(head, h->head_len);
+	pack_init(&p, head, TEMPLATE_HEADER_LEN);
+	template_pack_header(&p, h);
+}
+
 /* The head goes in last, with the stamp that the file will have. */
 static int write_head(struct writer *w, const struct template_source *s)
 {
 	struct template_header h = {
 		.version = TEMPLATE_VERSION,
-		.head_len = (uint32_t)w->head_len,
 		.memory_crc = w->crc,
 		.file_len = w->end,
 		.stamp_ns = w->created * 1000000000u,
 	};
-	struct pack again;
 	int r;
 
 	memcpy(h.magic, TEMPLATE_MAGIC, sizeof(h.magic));
-	pack_init(&w->pack, w->head, w->head_len);
+	pack_init(&w->pack, w->head, w->head_room);
 	template_pack_header(&w->pack, &h);
 	put_sections(w, s);
 	if (w->pack.failed)
 		return -E2BIG;
-	h.head_crc = template_head_crc(w->head, w->head_len);
-	pack_init(&again, w->head, w->head_len);
-	template_pack_header(&again, &h);
-	r = write_at(w->fd, w->head, w->head_len, 0);
+	seal_head(w->head, w->pack.len, &h);
+	r = write_at(w->fd, w->head, h.head_len, 0);
 	if (!r && ftruncate(w->fd, (off_t)w->end))
 		r = -errno;
 	return r;
@@ -196,14 +211,15 @@ static int write_head(struct writer *w, const struct template_source *s)
 /* Room for the head: what its parts need at most, in whole pages. */
 static uint64_t head_room(const struct template_source *s)
 {
-	uint64_t n = TEMPLATE_HEADER_LEN + 4096 + s->console.len +
+	uint64_t n = TEMPLATE_HEADER_LEN + 4096 +
+		     TEMPLATE_MAX_WRITTEN * TEMPLATE_RUN_LEN + s->console.len +
 		     s->disk.len + s->ioapic.len + s->clock.len +
 		     (uint64_t)TEMPLATE_MAX_EXTENTS * TEMPLATE_EXTENT_LEN / 16;
 	unsigned i;
 
 	for (i = 0; i < s->id.cpus; i++)
 		n += 16 + s->vcpu[i].len;
-	return (n + GMEM_PAGE - 1) / GMEM_PAGE * GMEM_PAGE;
+	return whole_pages(n);
 }
 
 static int write_parts(struct writer *w, const struct template_source *s,
@@ -213,9 +229,9 @@ static int write_parts(struct writer *w, const struct template_source *s,
 	unsigned i;
 	int r = 0;
 
-	w->head_len = head_room(s);
-	w->end = w->head_len;
-	w->head = calloc(1, w->head_len);
+	w->head_room = head_room(s);
+	w->end = w->head_room;
+	w->head = calloc(1, w->head_room);
 	w->extents = calloc(TEMPLATE_MAX_EXTENTS, TEMPLATE_EXTENT_LEN);
 	if (!w->head || !w->extents)
 		return -ENOMEM;
@@ -262,6 +278,69 @@ int template_write(const struct template_file *f,
 		return 0;
 	return err_set(e, -r, "write template '%s': %s", f->path,
 		       strerror(-r));
+}
+
+/* Where the two zeros begin that end the sections of a sound head. */
+static size_t find_terminator(const uint8_t *head, size_t len)
+{
+	struct unpack u;
+
+	unpack_init(&u, head, len);
+	u.at = TEMPLATE_HEADER_LEN;
+	for (;;) {
+		size_t at = u.at;
+		uint32_t type = unpack_u32(&u);
+		uint64_t bytes = unpack_u32(&u);
+
+		if (!type || u.failed)
+			return at;
+		u.at += (bytes + TEMPLATE_ALIGN - 1) / TEMPLATE_ALIGN *
+			TEMPLATE_ALIGN;
+	}
+}
+
+/* The head of *t and the runs behind its sections, in `room` of zeros. */
+static int append_runs(const struct template *t, uint8_t *head, uint64_t room,
+		       struct template_header *h,
+		       const struct template_run *runs, unsigned nr)
+{
+	size_t at = find_terminator(t->head, t->head_len);
+	struct unpack u;
+	struct pack p;
+	unsigned i;
+
+	pack_init(&p, head, room);
+	pack_bytes(&p, t->head, at);
+	pack_u32(&p, TEMPLATE_WRITTEN);
+	pack_u32(&p, nr * TEMPLATE_RUN_LEN);
+	for (i = 0; i < nr; i++) {
+		pack_u32(&p, runs[i].page);
+		pack_u32(&p, runs[i].count);
+	}
+	pack_u32(&p, 0);
+	pack_u32(&p, 0);
+	if (p.failed)
+		return -E2BIG;
+	unpack_init(&u, t->head, t->head_len);
+	template_unpack_header(&u, h);
+	seal_head(head, p.len, h);
+	return 0;
+}
+
+int template_add_written(const struct template_file *f,
+			 const struct template *t,
+			 const struct template_run *runs, unsigned nr,
+			 struct err *e)
+{
+	uint64_t room = template_extent(t, 0).offset;
+	auto_free uint8_t *head = calloc(1, room);
+	struct template_header h;
+	int r = head ? append_runs(t, head, room, &h, runs, nr) : -ENOMEM;
+
+	if (!r)
+		r = write_at(f->fd, head, h.head_len, 0);
+	return r ? err_set(e, -r, "write template '%s': %s", f->path,
+			   strerror(-r)) : 0;
 }
 
 int template_finish(struct template_file *f, bool keep, struct err *e)

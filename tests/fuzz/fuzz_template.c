@@ -103,6 +103,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				abort();
 			next = x.gpa + x.len;
 		}
+		for (i = 0, next = 0; i < t.nr_written; i++) {
+			struct template_run run = template_written(&t, i);
+
+			if (run.page < next || !run.count)
+				abort();
+			next = (uint64_t)run.page + run.count;
+		}
 		load_devices(&t);
 	}
 	free(head);

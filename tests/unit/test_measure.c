@@ -53,10 +53,18 @@ static void counts_touched_pages(void **state)
 	gmem_fini(&m);
 }
 
+/* Which page, and how many of them. */
+static void sum_up(void *opaque, gpa_t gpa)
+{
+	*(gpa_t *)opaque += gpa + 1;
+}
+
 static void a_file_mapped_into_the_guest(void **state)
 {
 	struct gmem m;
 	struct err e;
+	gpa_t written = 0;
+	struct measure t;
 	uint64_t pages, private;
 	volatile char *p;
 	FILE *f = tmpfile();
@@ -70,7 +78,12 @@ static void a_file_mapped_into_the_guest(void **state)
 		 MAP_PRIVATE | MAP_FIXED, fileno(f), 0);
 	assert_true(p != MAP_FAILED);
 	/* One page of our own, the others as the kernel maps them around. */
-	p[0] = 1;
+	p[2 * GMEM_PAGE] = 1;
+	assert_int_equal(p[5 * GMEM_PAGE], 0);
+	measure_open(&t);
+	measure_written(&t, &m, 0, MIB, sum_up, &written);
+	measure_close(&t);
+	assert_int_equal(written, 2 * GMEM_PAGE + 1);
 	measure_now(&m, &pages, &private);
 	assert_true(pages >= 1 && pages <= 256);
 	assert_true(private > 0);

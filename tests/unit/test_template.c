@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* LINK: vmm/template.c vmm/template_format.c vmm/template_write.c */
-/* LINK: vmm/core/gmem.c */
+/* LINK: vmm/core/gmem.c vmm/measure.c */
 /* LIBS: -lz */
 /*
  * The template's file: what is written comes back, page by page; whatever is
  * changed in it is refused with the reason.
  */
+#include "measure.h"
 #include "template.h"
 
 #include <fcntl.h>
@@ -159,6 +160,107 @@ static void test_changed(void **state)
 	gmem_fini(&m);
 }
 
+static void none_is(void *opaque, gpa_t gpa)
+{
+	(void)opaque;
+	(void)gpa;
+	fail();
+}
+
+static void only_this(void *opaque, gpa_t gpa)
+{
+	assert_int_equal(*(gpa_t *)opaque, gpa);
+}
+
+static void add_written(const struct template_run *runs, unsigned nr)
+{
+	struct template_file f = { .fd = -1 };
+	struct template t;
+	struct err e;
+
+	assert_int_equal(template_open(&t, path, &e), 0);
+	assert_int_equal(chmod(path, 0600), 0);
+	f.fd = open(path, O_RDWR);
+	assert_int_equal(template_add_written(&f, &t, runs, nr, &e), 0);
+	close(f.fd);
+	template_close(&t);
+}
+
+/* Pages that a copy gets before it runs: the list comes back. */
+static void test_written(void **state)
+{
+	const struct template_run runs[] = { { 1, 1 }, { 256, 2 } };
+	const struct template_run outside[] = { { 1, 1 }, { 1 << 20, 1 },
+						{ 1 << 21, 1 } };
+	struct template t;
+	struct gmem m, copy;
+	struct measure own;
+	struct err e;
+
+	(void)state;
+	write_one(&m);
+	assert_int_equal(template_open(&t, path, &e), 0);
+	assert_int_equal(t.nr_written, 0);
+	template_close(&t);
+	add_written(runs, 2);
+	assert_int_equal(template_open(&t, path, &e), 0);
+	assert_int_equal(t.nr_written, 2);
+	assert_int_equal(template_written(&t, 1).page, 256);
+	assert_int_equal(template_written(&t, 1).count, 2);
+	assert_string_equal(t.id.image, "/i");
+	assert_memory_equal(t.vcpu[1].data, "vcpu one", t.vcpu[1].len);
+	assert_int_equal(gmem_init(&copy, 4 * MIB, 3ull << 30, 4ull << 30, &e),
+			 0);
+	assert_int_equal(template_map(&t, &copy, &e), 0);
+	measure_open(&own);
+	measure_written(&own, &copy, 0x1000, 3 * 4096, none_is, NULL);
+	template_prefault(&t, &copy);
+	measure_written(&own, &copy, 0x1000, 3 * 4096, only_this,
+			&(gpa_t){ 0x1000 });
+	measure_close(&own);
+	assert_memory_equal(gmem_ptr(&m, 0, 4 * MIB),
+			    gmem_ptr(&copy, 0, 4 * MIB), 4 * MIB);
+	template_close(&t);
+	/* A second list is one too many, pages outside RAM are left alone. */
+	add_written(runs, 2);
+	refused("list of written pages");
+	unlink(path);
+	gmem_fini(&m);
+	write_one(&m);
+	add_written(outside, 3);
+	assert_int_equal(template_open(&t, path, &e), 0);
+	template_prefault(&t, &copy);
+	template_close(&t);
+	gmem_fini(&copy);
+	gmem_fini(&m);
+}
+
+static void written_refused(const struct template_run *runs, unsigned nr)
+{
+	struct gmem m;
+
+	unlink(path);
+	write_one(&m);
+	add_written(runs, nr);
+	refused("list of written pages");
+	gmem_fini(&m);
+}
+
+static void test_written_refused(void **state)
+{
+	const struct template_run empty[] = { { 1, 0 } };
+	const struct template_run reverse[] = { { 5, 1 }, { 4, 1 } };
+	const struct template_run meeting[] = { { 5, 2 }, { 6, 1 } };
+	const struct template_run wraps[] = { { 0xffffffff, 0xffffffff },
+					      { 5, 1 } };
+
+	(void)state;
+	written_refused(empty, 1);
+	written_refused(reverse, 2);
+	written_refused(meeting, 2);
+	written_refused(wraps, 2);
+}
+
 static void test_cut(void **state)
 {
 	struct gmem m;
@@ -210,6 +312,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_round_trip, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_changed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_written_refused, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
 		cmocka_unit_test(test_not_a_file),
 		cmocka_unit_test(test_no_write),

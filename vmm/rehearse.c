@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Each copy of a template starts by writing to the same few hundred pages:
+ * page tables, stacks and run queues of the guest's kernel, init's own memory.
+ * One copy is run to find them, with a job that does nothing, or with no input
+ * for one that is warm.
+ *
+ * The job is init's own file: it is there whatever the image holds, needs
+ * nothing of it, and ends at once since it is not PID 1. A program of the image
+ * would add the pages that its own text is read to, which no other job needs.
+ *
+ * Rejected: KVM's dirty log. A private mapping tells the same by itself: what
+ * was written is no longer the file's.
+ */
+#include "rehearse.h"
+
+#include "measure.h"
+#include "run_internal.h"
+
+/* A warm command may go on without input; ours ends, on slow hosts too. */
+#define PATIENCE_WARM_NS 5000000000u
+#define PATIENCE_NS	 60000000000u
+
+struct list {
+	struct template_run run[TEMPLATE_MAX_WRITTEN];
+	unsigned nr;
+};
+
+static void add_page(void *opaque, gpa_t gpa)
+{
+	uint32_t page = (uint32_t)(gpa / GMEM_PAGE);
+	struct list *l = opaque;
+	struct template_run *last = &l->run[l->nr ? l->nr - 1 : 0];
+
+	if (l->nr && last->page + last->count == page)
+		last->count++;
+	else if (l->nr < TEMPLATE_MAX_WRITTEN)
+		l->run[l->nr++] = (struct template_run){ page, 1 };
+}
+
+static int set_up(struct run *run, struct err *e)
+{
+	static const int nobody[STREAM_NR] = { -1, -1, -1, -1 };
+	int r = run_open_template(run, e);
+
+	if (!r)
+		r = run_attach_streams(run, nobody, e);
+	if (!r)
+		r = run_open_machine(run, e);
+	if (!r)
+		r = run_init_control(run, e);
+	if (!r)
+		r = run_open_signals(run, e);
+	if (!r)
+		r = run_init_loop(run, e);
+	if (r)
+		return r;
+	run_watch(run);
+	measure_open(&run->measure);
+	return run_init_vm(run, e);
+}
+
+static int play(struct run *run, struct list *l, struct err *e)
+{
+	unsigned i;
+	int r = set_up(run, e);
+
+	if (r)
+		return r;
+	run_prepare(run);
+	r = run_enter_jail(run, JAIL_MAKER, e);
+	if (!r)
+		r = run_go(run, e);
+	if (r)
+		return r;
+	vm_stop(&run->vm);
+	for (i = 0; i < run->template.nr_extents; i++) {
+		struct template_extent x = template_extent(&run->template, i);
+
+		measure_written(&run->measure, &run->vm.mem, x.gpa, x.len,
+				add_page, l);
+	}
+	return 0;
+}
+
+int rehearse(const struct config *c, const struct run_start *start,
+	     const struct template_file *file, struct err *e)
+{
+	static char program[] = "/proc/self/exe";
+	char *argv[] = { program, NULL };
+	const struct run_start own_start = { loop_now(), -1,
+					     start->supervisor };
+	struct config own = *c;
+	struct list list = { .nr = 0 };
+	struct outcome o;
+	struct run run;
+	int r;
+
+	own.template = file->part;
+	own.warm = false;
+	own.timeout_ns = c->warm ? PATIENCE_WARM_NS : PATIENCE_NS;
+	own.timeout_from = TIMEOUT_FROM_START;
+	own.output_limit = UINT64_MAX;
+	own.result_file = NULL;
+	if (c->warm)
+		argv[0] = NULL;
+	own.argv = argv;
+	run_init(&run, &own, &own_start, &o);
+	r = play(&run, &list, e);
+	if (!r)
+		r = template_add_written(file, &run.template, list.run,
+					 list.nr, e);
+	run_release(&run);
+	return r;
+}
