@@ -6,15 +6,19 @@ BENCH_CFLAGS := $(STD) $(WARN) -O2 $(CFLAGS)
 bench_STAMP  := $(CC) $(BENCH_CFLAGS)
 BENCH_PROGS  := $(addprefix $(BUILD)/bench/,true spawn work guest)
 
+# Alike for all contenders: small, with a libc of little start-up of its own.
+$(BENCH_PROGS): BENCH_CC := $(CC)
+$(BUILD)/bench/true: BENCH_CC := $(GUEST_CC)
 $(BENCH_PROGS): $(BUILD)/bench/%: bench/%.c $(BUILD)/.flags-bench
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BENCH_CFLAGS) -static -o $@ $<
+	$(Q)$(BENCH_CC) $(BENCH_CFLAGS) -static -o $@ $<
 
-# The smallest image that true can run from.
+# The smallest image that true can run from without an overlay.
 $(BUILD)/bench/true.ext4: $(BUILD)/bench/true $(BUILD)/husk-image
 	$(call say,IMAGE,$@)
-	$(Q)rm -rf $(@D)/small && mkdir -p $(@D)/small/bin && \
+	$(Q)rm -rf $(@D)/small && mkdir -p $(addprefix $(@D)/small/,bin \
+		proc sys dev tmp run work) && \
 		cp $< $(@D)/small/bin/true && $(BUILD)/husk-image build -q \
 		--from $(@D)/small --owner 0:0 -o $@
 
