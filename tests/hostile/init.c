@@ -10,7 +10,8 @@
  *	noise	bytes of no meaning into every port
  *	many	two ENDs and more after them
  *	mute	close every port, say nothing
- *	off	power off in the middle of it
+ *	off	power off, which this machine cannot: it halts
+ *	reset	reset in the middle of it
  *
  * It is given nothing to trust and fails loudly on the early console only.
  */
@@ -37,7 +38,7 @@ static int port[HUSK_NR_PORTS];
 
 static _Noreturn void off(void)
 {
-	reboot(RB_POWER_OFF);
+	reboot(RB_AUTOBOOT);
 	for (;;)
 		pause();
 }
@@ -262,6 +263,8 @@ static void act(const char *what)
 		for (i = 0; i < HUSK_NR_PORTS; i++)
 			close(port[i]);
 	if (!strcmp(what, "off"))
+		reboot(RB_POWER_OFF);
+	if (!strcmp(what, "reset"))
 		off();
 }
 
