@@ -9,6 +9,7 @@
 #include "check.h"
 
 #include "arch/probe.h"
+#include "check_jail.h"
 #include "kvm.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
@@ -34,6 +35,7 @@
 enum answer {
 	ANSWER_OPEN, /* could not be asked */
 	ANSWER_NO,
+	ANSWER_LESS, /* no, but jobs run */
 	ANSWER_OK,
 };
 
@@ -406,6 +408,41 @@ static void ask_memory(struct survey *s, uint64_t memory)
 	hint(q, "end other programs, or run jobs with a smaller --memory=SIZE");
 }
 
+static void ask_layer(struct survey *s, const struct jail *j,
+		      enum jail_layer l)
+{
+	char name[40];
+	struct question *q;
+
+	snprintf(name, sizeof(name), "jail_%s", jail_layer_name(l));
+	q = ask(s, name);
+	say(q, j->given >> l & 1 ? ANSWER_OK : ANSWER_LESS, "%s%s",
+	    jail_layer_what(l),
+	    l == JAIL_ROOT && j->landlock ? " (by Landlock)" : "");
+	hint(q, "%s", check_jail_hint(l));
+}
+
+/* husk's own jail: what is missing makes runs less safe, not impossible. */
+static void ask_jail(struct survey *s, int kvm)
+{
+	struct jail j = {0};
+	struct err e;
+
+	if (check_try_jail(&j, &e)) {
+		struct question *q = ask(s, "jail");
+
+		say(q, ANSWER_LESS, "%s", e.msg);
+		hint(q, "husk run --jail=off runs without; look in the "
+			"kernel's log for why");
+		return;
+	}
+	if (kvm >= 0 && check_try_msrs(kvm))
+		j.given |= 1u << JAIL_MSRS;
+	for (unsigned l = 0; l < JAIL_NR; l++)
+		if (l != JAIL_MSRS || kvm >= 0)
+			ask_layer(s, &j, (enum jail_layer)l);
+}
+
 static bool is_fit(const struct survey *s)
 {
 	for (unsigned i = 0; i < s->nr; i++)
@@ -414,11 +451,17 @@ static bool is_fit(const struct survey *s)
 	return true;
 }
 
+static bool is_no(const struct question *q)
+{
+	return q->answer == ANSWER_NO || q->answer == ANSWER_LESS;
+}
+
 static const struct {
 	const char *word, *colour;
 } answer_looks[] = {
 	[ANSWER_OPEN] = {"-", "\033[33m"},
 	[ANSWER_NO] = {"no", "\033[31m"},
+	[ANSWER_LESS] = {"no", "\033[33m"},
 	[ANSWER_OK] = {"ok", "\033[32m"},
 };
 
@@ -443,12 +486,38 @@ static void print_human(FILE *out, const struct survey *s, bool colour)
 			answer_looks[q->answer].word, colour ? "\033[0m" : "",
 			q->name);
 		print_clean(out, " ", q->text);
-		if (q->answer == ANSWER_NO && q->hint[0])
+		if (is_no(q) && q->hint[0])
 			print_clean(out, "       -> ", q->hint);
 	}
 	fprintf(out, "%s\n",
 		is_fit(s) ? "this host is fit to run jobs"
 			  : "this host is not fit to run jobs");
+}
+
+/* Each call that a sealed thread may make, with the reason of its first row. */
+static void put_system_calls(struct json *j)
+{
+	const struct policy_row *r, *q;
+
+	json_begin(j, "system_calls", '[');
+	for (r = policy_rows; r->name; r++) {
+		unsigned threads = 0;
+
+		for (q = policy_rows; q < r && q->nr != r->nr; q++)
+			;
+		if (q < r)
+			continue;
+		for (; q->name; q++)
+			threads |= q->nr == r->nr ? q->threads : 0;
+		json_begin(j, NULL, '{');
+		json_string(j, "name", r->name, TEXT_MAX);
+		json_bool(j, "loop", threads >> JAIL_LOOP & 1);
+		json_bool(j, "vcpu", threads >> JAIL_VCPU & 1);
+		json_bool(j, "maker", threads >> JAIL_MAKER & 1);
+		json_string(j, "why", r->why, TEXT_MAX);
+		json_end(j, '}');
+	}
+	json_end(j, ']');
 }
 
 static void print_json(FILE *out, const struct survey *s)
@@ -472,12 +541,12 @@ static void print_json(FILE *out, const struct survey *s)
 			json_bool(&j, "ok", q->answer == ANSWER_OK);
 		json_string(&j, "found", q->text, TEXT_MAX);
 		json_string(&j, "hint",
-			    q->answer == ANSWER_NO && q->hint[0] ? q->hint
-								 : NULL,
+			    is_no(q) && q->hint[0] ? q->hint : NULL,
 			    TEXT_MAX);
 		json_end(&j, '}');
 	}
 	json_end(&j, ']');
+	put_system_calls(&j);
 	json_end(&j, '}');
 	fprintf(out, "%s\n", buf);
 }
@@ -495,6 +564,7 @@ int check_host(FILE *out, const struct config *c, bool json, bool colour)
 	ask_kernel(&s, c->kernel);
 	ask_image(&s, c->image);
 	ask_memory(&s, c->memory);
+	ask_jail(&s, kvm);
 	if (json)
 		print_json(out, &s);
 	else

@@ -14,7 +14,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 # What may print or exit, as an extended regular expression of paths.
-SPEAKERS='^(vmm/(main|cli|check|version|supervisor)\.c|guest-init/|rootfs-builder/(main|cli|progress|cmd_[a-z]+)\.c|tests/|examples/|bench/)'
+SPEAKERS='^(vmm/(main|cli|check|check_jail|version|supervisor)\.c|guest-init/|rootfs-builder/(main|cli|progress|cmd_[a-z]+)\.c|tests/|examples/|bench/)'
 FORKERS='^vmm/pool_start\.c$'
 files=$(tests/lint/files.sh ch vmm guest-init rootfs-builder include tests \
 	examples bench)

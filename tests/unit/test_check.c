@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* LINK: vmm/check.c vmm/paths.c vmm/kvm.c vmm/core/gmem.c */
-/* LINK: vmm/arch/x86_64/msr_filter.c */
+/* LINK: vmm/arch/x86_64/msr_filter.c vmm/check_jail.c vmm/jail.c */
+/* LINK: vmm/jail_policy.c vmm/supervisor.c */
 /* LINK: vmm/arch/x86_64/probe.c */
 /*
  * husk check: files of every wrong kind made here, and the machine's own KVM,

@@ -53,6 +53,7 @@ static const struct {
 	{ 0xc001001a, 0xc001001a }, /* TOP_MEM */
 	{ 0xc001001d, 0xc001001d }, /* TOP_MEM2 */
 	{ 0xc001001f, 0xc001001f }, /* NB_CFG */
+	{ 0xc0010055, 0xc0010055 }, /* INT_PENDING_MSG: erratum 400 */
 	{ 0xc001011f, 0xc001011f }, /* VIRT_SPEC_CTRL */
 	{ 0xc0010140, 0xc0010141 }, /* OSVW: errata */
 	{ 0xc0011020, 0xc0011023 }, /* LS, IC, DC, BU configuration */
