@@ -77,7 +77,7 @@ const struct policy_row policy_rows[] = {
 	{ CALL(recvmsg), LV, { NO },
 	  "input of the job from a socket; streams of a pool's job" },
 	{ CALL(close), LV, { NO }, "the end of a stream" },
-	{ CALL(rt_sigreturn), LV, { NO }, "back from the kick of a vCPU" },
+	{ CALL(rt_sigreturn), V, { NO }, "back from the kick of a vCPU" },
 	{ CALL(clock_gettime), LV, { NO },
 	  "time, on hosts whose vDSO has no clock" },
 	{ CALL(tgkill), L, { PID(0), IS(2, SIGUSR1) },
