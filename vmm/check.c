@@ -514,6 +514,7 @@ static void put_system_calls(struct json *j)
 		json_bool(j, "loop", threads >> JAIL_LOOP & 1);
 		json_bool(j, "vcpu", threads >> JAIL_VCPU & 1);
 		json_bool(j, "maker", threads >> JAIL_MAKER & 1);
+		json_bool(j, "waiter", threads >> JAIL_WAITER & 1);
 		json_string(j, "why", r->why, TEXT_MAX);
 		json_end(j, '}');
 	}

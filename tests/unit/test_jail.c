@@ -38,12 +38,13 @@
 #define OTHER	100
 #define X32	0x40000000
 
-#define ANY (1u << JAIL_LOOP | 1u << JAIL_VCPU | 1u << JAIL_MAKER)
+#define ANY (RUN | LOOPS | 1u << JAIL_WAITER)
 #define RUN (1u << JAIL_LOOP | 1u << JAIL_VCPU)
 #define LOOPS (1u << JAIL_LOOP | 1u << JAIL_MAKER)
 #define VCPU (1u << JAIL_VCPU)
 
-static const char *const thread_names[] = { "loop", "vcpu", "maker" };
+static const char *const thread_names[] = { "loop", "vcpu", "maker",
+					    "waiter" };
 
 /* Status of a child that seals itself and makes this call. */
 static int status_of(enum jail_thread thread, long nr, const uint64_t *a)
@@ -127,7 +128,7 @@ static const struct {
 	{ "memfd", ANY, SYS_memfd_create, { 0 } },
 	{ "pidfd_getfd", ANY, SYS_pidfd_getfd, { 0 } },
 	{ "dup", ANY, SYS_dup, { 0 } },
-	{ "fcntl", ANY, SYS_fcntl, { 0 } },
+	{ "fcntl", ANY, SYS_fcntl, { 0, 0 /* F_DUPFD */ } },
 	{ "PI futex", ANY, SYS_futex, { 0, FUTEX_LOCK_PI } },
 	{ "futex requeue", ANY, SYS_futex, { 0, FUTEX_CMP_REQUEUE } },
 	{ "urgent data", ANY, SYS_sendmsg, { 3, 0, MSG_OOB } },
@@ -249,10 +250,11 @@ static void the_list_is_short_and_has_reasons(void **state)
 	for (r = policy_rows; r->name; r++) {
 		assert_true(r->threads);
 		assert_true(strlen(r->why) > 5);
-		print_message("# %-16s%-5s%-5s%-6s %s\n", r->name,
+		print_message("# %-16s%-5s%-5s%-6s%-7s %s\n", r->name,
 			      r->threads >> JAIL_LOOP & 1 ? "loop" : "",
 			      r->threads >> JAIL_VCPU & 1 ? "vcpu" : "",
 			      r->threads >> JAIL_MAKER & 1 ? "maker" : "",
+			      r->threads >> JAIL_WAITER & 1 ? "waiter" : "",
 			      r->why);
 	}
 	print_message("# a run has %u, its vCPUs %u, a maker %u\n",
