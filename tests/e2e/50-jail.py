@@ -8,8 +8,10 @@ and off; the supervisor's verdict; MSRs and CPUID of the guest.
 What each forbidden call does is in tests/unit/test_jail.c.
 """
 
+import fcntl
 import re
 import socket
+import termios
 
 from lib import *
 
@@ -118,11 +120,14 @@ def calls_of(trace):
     return calls
 
 
-def traced(command, stdin=b"", **kw):
+def traced(command, data=b"", **kw):
     trace = os.path.join(FOLDER, "trace")
     p = subprocess.Popen(["strace", "-f", "-o", trace, *command], env=ENV,
                          **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kw})
-    out, err = p.communicate(stdin if p.stdin else None, timeout=PATIENCE)
+    if data:  # when the job waits for it, so that the loop reads
+        eq(p.stdout.read(3), b"up\n")
+        time.sleep(2)
+    out, err = p.communicate(data if p.stdin else None, timeout=PATIENCE)
     check(p.returncode == 0, "%r: %r %r" % (command, p.returncode, err))
     return calls_of(trace)
 
@@ -146,6 +151,34 @@ def without_vdso(run):
             f.write(before)
 
 
+def read_late(fd):
+    """Everything, but nothing before no more of it comes."""
+    last, same = 0, 0
+    while same < 20:
+        have = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"1234"))[0]
+        same = same + 1 if have and have == last else 0
+        last = have
+        time.sleep(0.1)
+    return on_hand(fd)
+
+
+def talk_late(sock, got):
+    """Send when the job waits for it, so that the loop receives."""
+    up = b""
+    while up != b"up\n":
+        up += sock.recv(3 - len(up))
+    time.sleep(2)
+
+    def feed():
+        sock.sendall(pattern(300000))
+        sock.shutdown(socket.SHUT_WR)
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    got.append(read_late(sock.fileno()))
+    feeder.join()
+    sock.close()
+
+
 def test_system_calls():
     """every system call that is allowed after the start is used, by the kind of thread that it is allowed for"""
     r = husk_raw(["check", "--json"])
@@ -162,31 +195,43 @@ def test_system_calls():
             used[kind] |= calls[kind]
     st = scratch("jail-status")
     # Pipes, all reports, the time limit armed from inside, and teardown.
-    add(traced(argv("sh", "-c", "cat; echo e >&2; echo r >&3; exec 1>&-; sleep 1", options=[
+    add(traced(argv("sh", "-c", "echo up; cat; echo e >&2; echo r >&3; exec 1>&-; sleep 1", options=[
         "--status", st, "--timeline", "--result", st + "r", "--console", st + "c",
-        "--timeout", "900s", "--timeout-from", "stdin"]), stdin=b"in\n"))
-    # Sockets; more than a socket holds, so that both threads send and receive.
+        "--timeout", "900s", "--timeout-from", "stdin"]), data=b"in\n"))
+    # A socket and then a pipe that is full before somebody reads: then the loop sends.
     a, b = socket.socketpair()
-    feeder = threading.Thread(target=lambda: (b.sendall(pattern(300000)), b.shutdown(socket.SHUT_WR)))
     got = []
-    reader = threading.Thread(target=lambda: got.append(on_hand(b.fileno())))
-    feeder.start(), reader.start()
-    add(traced(argv("cat"), stdin=a, stdout=a))
+    ts = [threading.Thread(target=talk_late, args=(b, got))]
+    ts[0].start()
+    add(traced(argv("sh", "-c", "echo up; cat"), stdin=a, stdout=a))
     a.close()
-    feeder.join(), reader.join()
-    b.close()
-    eq(got[0], pattern(300000), "through the socket")
-    # More than a pipe holds, read late.
-    out = subprocess.Popen(["sh", "-c", "sleep 2; cat >/dev/null"], stdin=subprocess.PIPE)
-    add(traced(argv("head", "-c", "200000", "/dev/zero"), stdout=out.stdin, stdin=subprocess.DEVNULL))
-    out.stdin.close()
-    out.wait()
+    r, w = os.pipe()
+    ts.append(threading.Thread(target=lambda: got.append(read_late(r))))
+    ts[1].start()
+    add(traced(argv("head", "-c", "200000", "/dev/zero"), stdout=w, stdin=subprocess.DEVNULL))
+    os.close(w)
+    [t.join() for t in ts]
+    os.close(r)
+    eq(got, [pattern(300000), bytes(200000)], "through the socket and the pipe")
+    # Input that is there before the guest asks: then the vCPU receives and reads.
+    a, b = socket.socketpair()
+    b.sendall(pattern(60000))
+    b.shutdown(socket.SHUT_WR)
+    add(traced(argv("cat"), stdin=a))
+    a.close(), b.close()
+    r, w = os.pipe()
+    os.write(w, pattern(60000))
+    os.close(w)
+    add(traced(argv("cat"), stdin=r))
+    os.close(r)
+    # Pipes of somebody else: they cannot be opened anew, so each write asks first.
+    add(traced(as_user(argv("echo", "x"))))
     add(without_vdso(lambda: traced(argv("true"))))
     for kind in used:
         eq(sorted(allowed[kind] - used[kind]), [], "allowed for a %s and never used" % kind)
     # A template's maker has a list of its own.
     of = os.path.join(FOLDER, "jail-template")
-    calls = traced([HUSK, "template", "create", "-o", of, "--timeout", "900s"])
+    calls = traced([HUSK, "template", "create", "-o", of, "--cpus", "2", "--timeout", "900s"])
     os.unlink(of)
     check(calls["loop"] <= allowed["maker"], "the maker made %r" % (calls["loop"] - allowed["maker"]))
     own = allowed["maker"] - allowed["loop"]
