@@ -29,9 +29,11 @@
 #include "lib/cleanup.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -290,6 +292,8 @@ int jail_enter(struct jail *j, struct err *e)
 	j->pid = getpid();
 	if (j->mode == JAIL_OFF)
 		return 0;
+	/* No free may give memory back by brk, which is no more. */
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	leave_root(j);
 	enter_namespaces(j);
 	drop_caps(j);
