@@ -326,9 +326,9 @@ enum run_result run_start(const struct job *job, int cgroup, struct run *r,
 {
 	struct plan plan = { .job = job };
 	struct clone_args args = {
-		.flags = CLONE_INTO_CGROUP | CLONE_VFORK,
+		.flags = CLONE_VFORK | (cgroup < 0 ? 0 : CLONE_INTO_CGROUP),
 		.exit_signal = SIGCHLD,
-		.cgroup = (unsigned int)cgroup,
+		.cgroup = cgroup < 0 ? 0 : (unsigned int)cgroup,
 	};
 	long pid;
 

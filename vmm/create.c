@@ -17,34 +17,8 @@
 #include <string.h>
 #include <time.h>
 
-/*
- * Time for the guest before each look, in ns: more each time, since a guest
- * on a slow host may need longer than that for what it does between two looks.
- */
-#define QUIET_FIRST 2000000
-#define QUIET_LAST  500000000
-#define QUIET_TRIES 60
-
-static int find_quiet(struct run *run, struct err *e)
-{
-	struct timespec pause = { .tv_nsec = QUIET_FIRST };
-	unsigned i;
-	int r;
-
-	for (i = 0; i < QUIET_TRIES; i++) {
-		nanosleep(&pause, NULL);
-		if (pause.tv_nsec < QUIET_LAST)
-			pause.tv_nsec += pause.tv_nsec / 2;
-		r = vm_pause(&run->vm, e);
-		if (r || vm_is_idle(&run->vm))
-			return r;
-		r = vm_start(&run->vm, e);
-		if (r)
-			return r;
-	}
-	return err_set(e, EBUSY,
-		       "make the template: the machine does not come to rest");
-}
+/* What its kernel does when init has come to rest is done by then. */
+#define SETTLE_NS 2000000
 
 /* For people, so no quoting; what is too long is cut. */
 static void append_word(char *buf, size_t size, const char *word)
@@ -102,9 +76,10 @@ static int keep(struct run *run, struct template_source *source,
 
 	if (!state)
 		return err_sys(e, "get memory for the machine's state");
-	r = find_quiet(run, e);
-	if (!r)
-		r = vm_save(&run->vm, state, source, e);
+	r = run_pause_idle(run, SETTLE_NS, e);
+	if (r)
+		return err_prefix(e, "make the template: ");
+	r = vm_save(&run->vm, state, source, e);
 	if (r)
 		return r;
 	r = template_write(file, source, progress ? show_progress : NULL,

@@ -47,10 +47,10 @@
 #define SAVE(request)                                                          \
 	{ CALL(ioctl), M, { IS(1, (uint32_t)request), NO },                    \
 	  "saves the machine" }
-/* One that says what the guest's counter stands at, too. */
-#define CLOCK(request)                                                         \
+/* One that a waiting machine asks of itself, too. */
+#define LOOK(request)                                                         \
 	{ CALL(ioctl), MW, { IS(1, (uint32_t)request), NO },                   \
-	  "saves the machine; the time of day of a pool's job" }
+	  "saves the machine; is it at rest, what is its time" }
 /* A futex operation, private or not. */
 #define FUTEX(op)                                                              \
 	{ CALL(futex), LV,                                                     \
@@ -91,7 +91,7 @@ const struct policy_row policy_rows[] = {
 	{ CALL(rt_sigprocmask), V, { NO }, "the end of a thread" },
 	{ CALL(exit), V, { NO }, "the end of a thread" },
 
-	{ CALL(clock_nanosleep), M, { NO }, "lets the guest come to rest" },
+	{ CALL(clock_nanosleep), MW, { NO }, "lets the guest come to rest" },
 	{ CALL(pwrite64), M, { NO }, "writes the template" },
 	{ CALL(ftruncate), MW, { NO },
 	  "gives the template its length; empties a client's result" },
@@ -107,15 +107,15 @@ const struct policy_row policy_rows[] = {
 	{ CALL(ioctl), M, { IS(1, KVM_RUN), NO },
 	  "completes a vCPU's last instruction" },
 	SAVE(KVM_CHECK_EXTENSION),
-	SAVE(KVM_GET_MP_STATE),
+	LOOK(KVM_GET_MP_STATE),
 	SAVE(KVM_GET_REGS),
 	SAVE(KVM_GET_SREGS),
 	SAVE(KVM_GET_XCRS),
 	SAVE(KVM_GET_XSAVE),
 	SAVE(KVM_GET_XSAVE2),
 	SAVE(KVM_GET_DEBUGREGS),
-	CLOCK(KVM_GET_TSC_KHZ),
-	CLOCK(KVM_GET_MSRS),
+	LOOK(KVM_GET_TSC_KHZ),
+	LOOK(KVM_GET_MSRS),
 	SAVE(KVM_GET_LAPIC),
 	SAVE(KVM_GET_CPUID2),
 	SAVE(KVM_GET_MSR_INDEX_LIST),

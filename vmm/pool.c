@@ -30,7 +30,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define STARTS_MAX    4u	     /* at a time */
+#define STARTS_MAX    2u	     /* at a time */
 #define PAUSE_NS      20000000ull    /* after a hand-over */
 #define BACKOFF_NS    20000000ull    /* after a death, doubled each time, */
 #define BACKOFF_STEPS 8u	     /* so many times */

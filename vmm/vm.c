@@ -396,6 +396,18 @@ void vm_read_counter(const struct vm *vm, uint64_t *counter, uint64_t *khz)
 		*counter = *khz = 0;
 }
 
+void vm_reset_counts(struct vm *vm)
+{
+	unsigned i;
+
+	for (i = 0; i < vm->nr_vcpus; i++) {
+		struct vcpu *v = &vm->vcpu[i];
+
+		memset(v->exits, 0, sizeof(v->exits));
+		v->first_run_ns = 0;
+	}
+}
+
 void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR])
 {
 	unsigned i, kind;

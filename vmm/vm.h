@@ -103,6 +103,9 @@ int vm_save(struct vm *vm, struct vm_state *buf, struct template_source *s,
  */
 void vm_read_counter(const struct vm *vm, uint64_t *counter, uint64_t *khz);
 
+/* Forget what a machine did until now that stands still. */
+void vm_reset_counts(struct vm *vm);
+
 /* Sum of the vCPUs' exits by kind; exact once they have stopped. */
 void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR]);
 
