@@ -40,10 +40,9 @@ enum run_result {
 };
 
 /*
- * Start the job in its cgroup (-1: in that of init). SIGCHLD must be blocked, descriptors below
- * RUN_NR_PIPES taken, and everything else close-on-exec. Unless RUN_STARTED
- * comes back,
- * *e says why and its code is the errno.
+ * Start the job in its cgroup (-1: in that of init). SIGCHLD must be blocked,
+ * descriptors below RUN_NR_PIPES taken, and everything else close-on-exec.
+ * Unless RUN_STARTED comes back, *e says why and its code is the errno.
  */
 enum run_result run_start(const struct job *job, int cgroup, struct run *r,
 			  struct err *e);
