@@ -32,8 +32,8 @@
  *	host  -> guest	JOB			and on as above
  *
  * where the copy, if it has time, may be sent to rest once more: then init
- * does first, with a program of its own, what every job makes it do, so that
- * the pages for it are in place
+ * does first, without a program, what every job makes it do, so that the
+ * pages for it are in place
  *
  * and with a job that has warmed up and waits for its input:
  *
