@@ -239,6 +239,22 @@ static void ask_capabilities(struct survey *s, int kvm)
 	}
 }
 
+/* One question for all of it: who lacks this can still run jobs. */
+static void ask_templates(struct survey *s, int kvm)
+{
+	struct question *q = ask(s, "templates");
+	const struct kvm_cap *c;
+
+	say(q, kvm < 0 ? ANSWER_OPEN : ANSWER_OK,
+	    "for templates, copies of them and pools");
+	for (c = kvm_for_templates; kvm >= 0 && c->name; c++)
+		if (ioctl(kvm, KVM_CHECK_EXTENSION, c->cap) <= 0)
+			say(q, ANSWER_LESS, "%s is missing; it is for %s",
+			    c->name, c->why);
+	hint(q, "machines can run here, but not be saved or copied: use Linux "
+		"5.10 or newer, without a cut down KVM");
+}
+
 static const char *find_module(void)
 {
 	static const char *const modules[][2] = {
@@ -565,6 +581,7 @@ int check_host(FILE *out, const struct config *c, bool json, bool colour)
 	ask_kernel(&s, c->kernel);
 	ask_image(&s, c->image);
 	ask_memory(&s, c->memory);
+	ask_templates(&s, kvm);
 	ask_jail(&s, kvm);
 	if (json)
 		print_json(out, &s);

@@ -29,6 +29,17 @@ const struct kvm_cap kvm_required[] = {
 	{ 0, NULL, NULL },
 };
 
+const struct kvm_cap kvm_for_templates[] = {
+	{ KVM_CAP_XSAVE, "KVM_CAP_XSAVE", "floating point and vectors" },
+	{ KVM_CAP_XCRS, "KVM_CAP_XCRS", "which of them are on" },
+	{ KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS", "debug registers" },
+	{ KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS", "pending interrupts" },
+	{ KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE", "which vCPUs wait" },
+	{ KVM_CAP_GET_TSC_KHZ, "KVM_CAP_GET_TSC_KHZ", "the guest's clock" },
+	{ KVM_CAP_ADJUST_CLOCK, "KVM_CAP_ADJUST_CLOCK", "the guest's clock" },
+	{ 0, NULL, NULL },
+};
+
 static int hint_open(struct err *e, int code)
 {
 	switch (code) {

@@ -25,6 +25,9 @@ struct kvm_cap {
 /* What husk cannot do without; ends with a NULL name. */
 extern const struct kvm_cap kvm_required[];
 
+/* What saving and restoring a machine needs besides; ends likewise. */
+extern const struct kvm_cap kvm_for_templates[];
+
 struct kvm {
 	int fd;			/* /dev/kvm, owned; -1: closed */
 	int vm_fd;		/* owned; -1: none */

@@ -3,6 +3,7 @@
 /* LINK: vmm/arch/x86_64/msr_filter.c vmm/check_jail.c vmm/jail.c */
 /* LINK: vmm/jail_policy.c vmm/supervisor.c */
 /* LINK: vmm/arch/x86_64/probe.c */
+/* LIBS: -Wl,--wrap=ioctl */
 /*
  * husk check: files of every wrong kind made here, and the machine's own KVM,
  * whatever it is: what check says must agree with what this test finds out in
@@ -14,6 +15,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,6 +95,47 @@ static void expect_kernel(const char *path, const char *answer,
 		fail_msg("'%s' not in '%s'", text, line);
 	if (!strcmp(answer, "no"))
 		assert_int_equal(r, 1);
+}
+
+/* A KVM that lacks this capability, besides what it lacks already. */
+static int hidden_cap = -1;
+
+int __real_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+
+int __wrap_ioctl(int fd, unsigned long request, void *arg)
+{
+	if (request == KVM_CHECK_EXTENSION && (intptr_t)arg == hidden_cap)
+		return 0;
+	return __real_ioctl(fd, request, arg);
+}
+
+static void expect_templates(const char *answer, const char *text)
+{
+	auto_free char *out = NULL;
+	char line[400];
+	int r;
+
+	out = run_check(&plain, false, false, &r);
+	find_line(out, "templates", line, sizeof(line));
+	assert_memory_equal(line, answer, 2);
+	if (!strstr(line, text))
+		fail_msg("'%s' not in '%s'", text, line);
+}
+
+static void test_templates(void **state)
+{
+	auto_fd kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	if (kvm < 0) {
+		expect_templates("- ", "for templates");
+		return;
+	}
+	expect_templates("ok", "for templates");
+	hidden_cap = KVM_CAP_XCRS;
+	expect_templates("no", "KVM_CAP_XCRS is missing");
+	hidden_cap = -1;
 }
 
 static void test_kernels(void **state)
@@ -297,6 +340,7 @@ static int remove_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_templates),
 		cmocka_unit_test(test_kernels),
 		cmocka_unit_test(test_images),
 		cmocka_unit_test(test_memory),
