@@ -255,6 +255,10 @@ static void enter_namespaces(struct jail *j)
 
 /* ---- the rest ---- */
 
+/*
+ * Not RLIMIT_NPROC: since Linux 6.14 the first KVM_RUN makes a kernel thread
+ * in this process, which counts. Not RLIMIT_FSIZE: outputs are of any length.
+ */
 static void set_limits(struct jail *j)
 {
 	const struct rlimit none = { 0, 0 }, files = { FILES_MAX, FILES_MAX };
@@ -310,16 +314,12 @@ int jail_seal(const struct jail *j, enum jail_thread thread, int vm_fd,
 	      int vcpu_fd, struct err *e)
 {
 	const struct policy_values v = { vm_fd, vcpu_fd, j->pid };
-	const struct rlimit none = { 0, 0 };
 	struct sock_filter filter[POLICY_MAX];
 	struct sock_fprog prog = { .filter = filter };
 
 	if (j->mode == JAIL_OFF || !(j->given >> JAIL_SYSCALLS & 1))
 		return 0;
 	prog.len = (unsigned short)policy_build(thread, &v, filter);
-	/* All threads are there when the loop's filter goes on. */
-	if (thread != JAIL_VCPU)
-		setrlimit(RLIMIT_NPROC, &none);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
 		return err_sys(e, "filter the system calls of a thread");
 	return 0;

@@ -143,14 +143,18 @@ struct program {
 
 static void put(struct program *p, uint16_t code, uint32_t k)
 {
-	p->at[p->len++] = (struct sock_filter)BPF_STMT(code, k);
+	if (p->len < POLICY_MAX)
+		p->at[p->len] = (struct sock_filter)BPF_STMT(code, k);
+	p->len++;
 }
 
 /* Go on when A == k, else over `skip` instructions. */
 static void put_test(struct program *p, uint32_t k, unsigned skip)
 {
-	p->at[p->len++] = (struct sock_filter)BPF_JUMP(
-		BPF_JMP | BPF_JEQ | BPF_K, k, 0, (uint8_t)skip);
+	if (p->len < POLICY_MAX)
+		p->at[p->len] = (struct sock_filter)BPF_JUMP(
+			BPF_JMP | BPF_JEQ | BPF_K, k, 0, (uint8_t)skip);
+	p->len++;
 }
 
 static uint32_t expected(const struct policy_check *c,
@@ -218,5 +222,5 @@ unsigned policy_build(enum jail_thread thread, const struct policy_values *v,
 		if (r->threads >> thread & 1)
 			put_row(&p, r, v);
 	put(&p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	return p.len;
+	return p.len <= POLICY_MAX ? p.len : 0;
 }

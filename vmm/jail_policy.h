@@ -52,7 +52,10 @@ struct policy_values {
 
 #define POLICY_MAX 400u
 
-/* Write the program; its length. Anything it does not allow kills. */
+/*
+ * Write the program; its length, or 0, which the kernel refuses, when it has
+ * no room. Anything it does not allow kills.
+ */
 unsigned policy_build(enum jail_thread thread, const struct policy_values *v,
 		      struct sock_filter out[POLICY_MAX]);
 

@@ -70,7 +70,7 @@ def look(args, uid_is):
     check(len(fds) <= 9, "open: %r" % fds)
     with open("/proc/%d/limits" % pid) as f:
         limits = {line[:26].strip(): line[26:].split()[1] for line in f}
-    eq((limits["Max core file size"], limits["Max processes"]), ("0", "0"))
+    eq((limits["Max core file size"], limits["Max open files"]), ("0", "64"))
     # The supervisor holds stderr and what it needs to wait.
     check(len(os.listdir("/proc/%d/fd" % p.pid)) <= 3, "the supervisor's descriptors")
     end(p)
