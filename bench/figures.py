@@ -406,17 +406,23 @@ class Figures:
 
     def make_value(self, what):
         """A number for a sentence; a word where there is none, so that nobody reads a gap as a result."""
+        def true(name):
+            return self.mid("exact", "jobs", name, "true")
+
+        def cold(point):
+            return self.points("husk", "true")[point]
         one = {
-            "cold": lambda: self.mid("exact", "jobs", "husk", "true") * MS,
-            "template": lambda: self.mid("exact", "jobs", "husk-template", "true") * MS,
-            "bwrap": lambda: self.mid("exact", "jobs", "bwrap", "true") * MS,
-            "plain": lambda: self.mid("exact", "jobs", "plain", "true") * MS,
-            "cold-of-bwrap": lambda: self.mid("exact", "jobs", "husk", "true") / self.mid("exact", "jobs", "bwrap", "true"),
-            "template-of-bwrap": lambda: (self.mid("exact", "jobs", "husk-template", "true")
-                                          / self.mid("exact", "jobs", "bwrap", "true")),
-            "boot-share": lambda: 100 * (self.points("husk", "true")["T2"] - self.points("husk", "true")["T1"])
-            / self.points("husk", "true")["T5"],
-            "teardown": lambda: self.points("husk", "true")["T5"] - self.points("husk", "true")["T4"],
+            "cold": lambda: true("husk") * MS,
+            "template": lambda: true("husk-template") * MS,
+            "pool": lambda: true("husk-pool") * MS,
+            "bwrap": lambda: true("bwrap") * MS,
+            "plain": lambda: true("plain") * MS,
+            "qemu": lambda: true("qemu-microvm") * MS,
+            "cold-of-bwrap": lambda: true("husk") / true("bwrap"),
+            "template-of-bwrap": lambda: true("husk-template") / true("bwrap"),
+            "pool-of-bwrap": lambda: true("husk-pool") / true("bwrap"),
+            "boot-share": lambda: 100 * (cold("T2") - cold("T1")) / cold("T5"),
+            "teardown": lambda: cold("T5") - cold("T4"),
         }
         try:
             return number(one[what]())
