@@ -216,10 +216,10 @@ def do_status(contenders, name):
         # Clocks want a median, counts do not.
         rounds = rounds_of(3, 5) if job.slow == 1 else 1
         for _ in range(rounds):
-            list(spawn([(c.name, argv)], 1, "-o", *(("-i", feed) if feed else ()), "-p", 0, "-w", 0))
+            (_, numbers), = spawn([(c.name, argv)], 1, "-o", *(("-i", feed) if feed else ()), "-p", 0, "-w", 0)
             with open(path) as f:
                 emit(kind="run", bench="status", contender=c.name, job=name, version=c.version, argv=argv,
-                     status=json.load(f))
+                     ns=numbers[0], status=json.load(f))
     each([c for c in contenders if c.is_husk], "status", name, status)
 
 
