@@ -91,14 +91,20 @@ bool cgroup_field(const char *text, const char *key, uint64_t *out)
 
 int cgroup_make(int cgroup2, struct err *e)
 {
+	static const char controllers[] = "+cpu +memory +pids";
 	int fd;
 
-	if (write_file(cgroup2, "cgroup.subtree_control", "+memory +pids", e)) {
+	/*
+	 * cpu sets no limit: with it the job is one among two, however many
+	 * processes it has, and init runs when it is woken.
+	 */
+	if (write_file(cgroup2, "cgroup.subtree_control", controllers, e)) {
 		if (e->code != EINVAL && e->code != ENOENT)
 			return -e->code;
 		return err_set(e, ENODEV,
-			       "the kernel has no cgroup controllers memory "
-			       "and pids (CONFIG_MEMCG, CONFIG_CGROUP_PIDS)");
+			       "the kernel has no cgroup controllers cpu, "
+			       "memory and pids (CONFIG_FAIR_GROUP_SCHED, "
+			       "CONFIG_MEMCG, CONFIG_CGROUP_PIDS)");
 	}
 	if (mkdirat(cgroup2, "job", 0755))
 		return err_sys(e, "make the job's cgroup");

@@ -251,7 +251,7 @@ static void makes_and_kills_a_cgroup(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	get(f, "cgroup.subtree_control", text, sizeof(text));
-	assert_string_equal(text, "+memory +pids");
+	assert_string_equal(text, "+cpu +memory +pids");
 	assert_int_equal(fstatat(f->fd, "job", &st, 0), 0);
 	assert_true(S_ISDIR(st.st_mode));
 
