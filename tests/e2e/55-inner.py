@@ -144,7 +144,7 @@ os._exit(4)
         for name, byte, bytes_ in zip(("stdout", "stderr", "result"), b"123", (*got, result[0])):
             check(len(bytes_) >= 1 << 20 and bytes_.count(byte) == len(bytes_), "%s: %d bytes" % (name, len(bytes_)))
             eq(status["streams"][name]["delivered"], len(bytes_), name)
-        next_job(user)
+        next_job("--user", user)
 
 
 def test_closed_descriptors():
@@ -526,7 +526,7 @@ def test_forged_end():
                  "for i in range(4, 64):\n  try: os.write(i, x)\n  except OSError: pass\n"
                  "os._exit(9)" % end.hex(), options=["--user", user])
         eq((r.rc, r.status["verdict"], r.out, r.err, r.result), (9, "exited", end * 3, end * 3, end * 3))
-        next_job(user)
+        next_job("--user", user)
 
 
 def test_own_sandbox():

@@ -110,9 +110,8 @@ def test_storm():
     after = host_state(), vms(), os.listdir("/proc/self/fd"), image_hash()
     for what, a, b in zip(("mounts, cgroups, files", "VMs", "descriptors", "the image"), after, before):
         eq(a, b, what)
-    for options in (["--template", template], []):
-        r = husk("sh", "-c", "cat; echo e >&2; echo r >&3; exit 3", stdin=b"in", options=options)
-        eq((r.rc, r.out, r.err, r.result), (3, b"in", b"e\n", b"r\n"), "the next job")
+    next_job("--template", template)
+    next_job()
 
 
 main()

@@ -84,12 +84,6 @@ def brief(r):
     return "rc=%r out=%r err=%r result=%r %s" % (r.rc, r.out[-600:], r.err[-600:], r.result[-99:], r.status["reason"])
 
 
-def next_job(user):
-    """The host is as it was: all streams and the status of a job work."""
-    r = husk("sh", "-c", "cat; echo e >&2; echo r >&3; exit 3", stdin=b"in", options=["--user", user])
-    eq((r.rc, r.out, r.err, r.result, r.status["verdict"]), (3, b"in", b"e\n", b"r\n", "exited"), "the next job")
-
-
 def attack(code, verdict="exited", rc=0, out=b"", options=(), users=USERS):
     """Run it as each user; `out` may be a function that is given the output."""
     for user in users:
@@ -103,7 +97,7 @@ def attack(code, verdict="exited", rc=0, out=b"", options=(), users=USERS):
         # An ordinary end says nothing on stderr, any other one line.
         eq(r.err.count(b"\n"), 0 if verdict in ("exited", "signaled") else 1, what)
         eq(r.result, b"", what)
-        next_job(user)
+        next_job("--user", user)
 
 
 def attack_until(code, seconds="2s", options=()):
@@ -119,4 +113,4 @@ def attack_until(code, seconds="2s", options=()):
         what = "as user %s: %r %r %r" % (user, status, out, err)
         eq((status["verdict"], p.returncode, out), ("timeout", 124, b""), what)
         eq(err.count(b"\n"), 1, what)
-        next_job(user)
+        next_job("--user", user)

@@ -237,6 +237,12 @@ def check(cond, what):
         raise AssertionError(what)
 
 
+def next_job(*options):
+    """The host is as it was: all streams and the status of a job work."""
+    r = husk("sh", "-c", "cat; echo e >&2; echo r >&3; exit 3", stdin=b"in", options=options)
+    eq((r.rc, r.out, r.err, r.result, r.status["verdict"]), (3, b"in", b"e\n", b"r\n", "exited"), "the next job")
+
+
 def one_line(r):
     """husk said exactly one line of its own, and nothing on stdout."""
     eq(r.out, b"", "stdout")
