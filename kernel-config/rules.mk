@@ -7,7 +7,8 @@ KERNEL_SRC	?=
 KERNEL_DEBUG	?=
 kernel_STAMP	:= $(KERNEL_SRC) $(KERNEL_DEBUG)
 KERNEL_INPUTS	:= $(wildcard kernel-config/*.config) kernel-config/build \
-		   kernel-config/merge kernel-config/check-vmlinux
+		   kernel-config/merge kernel-config/check-vmlinux \
+		   kernel-config/hot-text
 
 $(BUILD)/vmlinux: $(KERNEL_INPUTS) $(BUILD)/.flags-kernel
 	$(call say,KERNEL,$@)
