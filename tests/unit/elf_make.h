@@ -53,7 +53,7 @@ static inline Elf64_Phdr make_load(uint64_t off, uint64_t paddr,
 {
 	return (Elf64_Phdr){
 		.p_type = PT_LOAD,
-		.p_flags = PF_R | PF_W | PF_X,
+		.p_flags = PF_R | PF_X,
 		.p_offset = off,
 		.p_vaddr = 0xffffffff80000000 + paddr,
 		.p_paddr = paddr,

@@ -305,6 +305,30 @@ static void test_place(void **state)
 	gmem_fini(&m);
 }
 
+/* What the kernel writes to is there as well, but not mapped. */
+static void test_place_writable(void **state)
+{
+	static struct make_file f;
+	auto_fd fd = -1;
+	struct elf_image img;
+	struct gmem m;
+	struct err e = {0};
+
+	(void)state;
+	make_file(&f);
+	f.ph[0].p_flags |= PF_W;
+	fd = make_fd(&f, sizeof(f));
+	assert_int_equal(gmem_init(&m, 32 * MIB, HOLE, HOLE_END, &e), 0);
+	assert_int_equal(elf_read(fd, &img, &e), 0);
+	assert_true(img.seg[0].writable && !img.seg[1].writable);
+	assert_int_equal(elf_place(fd, &img, &m, &e), 0);
+	for (unsigned i = 0; i < MAKE_NOTE; i++)
+		check_seg(&m, &f, &f.ph[i]);
+	/* Without the two pages of the first segment. */
+	assert_int_equal(mapped_bytes(m.region[0].hva, 32 * MIB), 0x5000);
+	gmem_fini(&m);
+}
+
 static void test_place_outside(void **state)
 {
 	static struct make_file f;
@@ -337,6 +361,7 @@ int main(void)
 		cmocka_unit_test(test_salt),
 		cmocka_unit_test(test_salt_places),
 		cmocka_unit_test(test_place),
+		cmocka_unit_test(test_place_writable),
 		cmocka_unit_test(test_place_outside),
 	};
 

@@ -8,7 +8,9 @@
  * cache; a kernel file truncated under a running VM kills that VM, and that
  * is the operator's doing.
  *
- * Whole pages are mapped and the ends of a segment are read: zeroing the rest
+ * A segment that the kernel writes to is read: each mapped page of it would be
+ * a fault to read, another to write, and a third since KVM forgets it between.
+ * Of the others, whole pages are mapped and the ends are read: zeroing the rest
  * of a mapped last page instead would copy that page first, and two segments
  * that meet in one page need no special case this way.
  */
@@ -147,7 +149,7 @@ static int add_seg(struct elf_image *img, unsigned nr, const Elf64_Phdr *p,
 		   struct err *e)
 {
 	struct elf_seg s = { p->p_offset, p->p_paddr, p->p_filesz,
-			     p->p_memsz };
+			     p->p_memsz, p->p_flags & PF_W };
 	unsigned i;
 
 	if (img->nr_segs == ELF_MAX_SEGS)
@@ -332,7 +334,7 @@ static int place_seg(int fd, const struct elf_seg *s, const struct gmem *m,
 		return err_set(e, ENOMEM,
 			       "segment at 0x%llx to 0x%llx is not in RAM",
 			       (ull)s->paddr, (ull)(s->paddr + s->memsz));
-	if ((s->off ^ s->paddr) & (GMEM_PAGE - 1) ||
+	if (s->writable || (s->off ^ s->paddr) & (GMEM_PAGE - 1) ||
 	    s->filesz < head + GMEM_PAGE)
 		return read_bytes(fd, m, s->paddr, s->filesz, s->off, e);
 	mid = (s->filesz - head) & ~(uint64_t)(GMEM_PAGE - 1);

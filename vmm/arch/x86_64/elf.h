@@ -14,6 +14,7 @@
 #include "core/gmem.h"
 #include "lib/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define ELF_MAX_SEGS	16u /* a kernel has 3 to 5 */
@@ -26,6 +27,7 @@ struct elf_seg {
 	gpa_t paddr;
 	uint64_t filesz; /* <= memsz */
 	uint64_t memsz;	 /* > 0 */
+	bool writable;
 };
 
 /*
