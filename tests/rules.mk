@@ -30,7 +30,7 @@ $(BUILD)/test/replay/%:
 $(BUILD)/test/fuzz/%: FORCE
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
-	$(Q)clang $(STD) $(INC) -O1 -g -fsanitize=fuzzer,$(SAN) \
+	$(Q)clang $(STD) $(INC) $(DEFS) -O1 -g -fsanitize=fuzzer,$(SAN) \
 		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) \
 		$(LIB_SRC) $(TEST_LIBS) -pthread
 
