@@ -287,12 +287,21 @@ def steps(contenders):
     yield "death", "deadline and SIGKILL", 12 * n, lambda: do_death(contenders)
 
 
+def prove(c):
+    """That it runs anything: `true` prints nothing, and to fail fast must not look fast."""
+    (_, numbers), = spawn([(c.name, c.argv("/bench/work", "byte"))], 1, "-o", "-p", 0, "-w", 0)
+    if numbers[3] != 2:
+        raise LeftOut("a job that prints 2 bytes printed %d" % numbers[3])
+
+
 def find_contenders():
     found = []
     for name in PLAN["contenders"]:
         try:
-            found.append(Contender(name))
-            emit(kind="contender", contender=name, version=found[-1].version)
+            c = Contender(name)
+            prove(c)
+            found.append(c)
+            emit(kind="contender", contender=name, version=c.version)
         except (LeftOut, subprocess.TimeoutExpired) as e:
             leave_out("all", name, "all", e)
     return found

@@ -81,7 +81,7 @@ check) [ -e "$tmp/fit" ] || { echo "no kvm_hardware software KVM"; exit 1; } ;;
 --version) echo "husk 9.9" ;;
 run)
 	while [ "\$1" != -- ]; do shift; done
-	exec "$root\$2"
+	exec "$root\$2" "\$3"
 	;;
 esac
 END
@@ -115,11 +115,11 @@ check "the others have their runs" is "$(runs_of plain)" 2
 check "a verb is missing: one clear line" says \
 	"wall: verbless left out (all, all): verbless: the adaptor has no verb 'run' (see bench/README.md)"
 check "no command line: one clear line" says \
-	"wall: wordless left out (jobs, true): the adaptor's verb 'run' printed no command line"
+	"wall: wordless left out (all, all): the adaptor's verb 'run' printed no command line"
 check "other output than the job's does not count" says \
-	"wall: liar left out (jobs, true): printed 5 bytes, not 0"
+	"wall: liar left out (all, all): a job that prints 2 bytes printed 5"
 check "what prepare says is the reason" says \
-	"wall: failing left out (jobs, true): failing: no room"
+	"wall: failing left out (all, all): failing: no room"
 check "an absent program is named" says \
 	"absent: left out, no no-such-program-at-all here"
 check "husk check's reason is why husk has no rows" says \
@@ -132,7 +132,7 @@ check "husk's runs are among the wall numbers" is "$(runs_of husk)" 2
 check "a page comes of it" env BUILD="$tmp/build" "$tree/bench/document" "$tmp/docs"
 check "with husk in a wall table" has_line "$tmp/docs/benchmarks.md" '^\| husk +\| +[0-9.]+ \|$'
 check "with the host above it" has_line "$tmp/docs/benchmarks.md" '^\*Wall time \(.*:\*$'
-check "with what was left out" has_line "$tmp/docs/benchmarks.md" '^\| liar .*printed 5 bytes, not 0'
+check "with what was left out" has_line "$tmp/docs/benchmarks.md" '^\| liar .*printed 5 \|$'
 check "without a hole" lacks_line "$tmp/docs/benchmarks.md" '\{\{'
 nothing_new() {
 	cp "$tmp/docs/benchmarks.md" "$tmp/before"
