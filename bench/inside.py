@@ -195,13 +195,13 @@ def do_death(contenders):
         # A second of computing takes the lab a minute, one of waiting nothing.
         argv = c.argv(*(jobs.IDLE if PLAN["exact"] else jobs.SPIN), BENCH_DEADLINE="1")
         for _ in range(rounds_of(1, 20)):
-            ns = probes.deadline(argv, 1.0, c.own_deadline)
+            ns = probes.deadline(argv, 1.0, c.own_deadline, c.name == "husk-pool")
             emit(kind="run", bench="death", contender=c.name, job="endless", version=c.version, argv=argv,
                  own_deadline=c.own_deadline, ns=ns)
             if ns is None:
                 break
         emit(kind="run", bench="leftovers", contender=c.name, job="idle", version=c.version,
-             **probes.leftovers(c.argv(*jobs.IDLE), PLAN["scratch"]))
+             **probes.leftovers(c.argv(*jobs.IDLE), PLAN["scratch"], c.name == "husk-pool"))
     each(contenders, "death", "endless", death)
 
 

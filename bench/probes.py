@@ -17,13 +17,24 @@ PATIENCE_S = 120
 SETTLE_S = 2
 
 
-def pids():
-    return {int(d) for d in os.listdir("/proc") if d.isdigit()} - {os.getpid()}
+def is_pool(pid):
+    """One of a pool that runs beside us all the time."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return b"\0pool\0" in f.read()
+    except OSError:
+        return False
 
 
-def end_all(but):
+def pids(pools=False):
+    """All processes but us, with those of pools only if they are the contender."""
+    found = {int(d) for d in os.listdir("/proc") if d.isdigit()} - {os.getpid()}
+    return found if pools else {pid for pid in found if not is_pool(pid)}
+
+
+def end_all(but, pools=False):
     for _ in range(100):
-        rest = pids() - but
+        rest = pids(pools) - but
         if not rest:
             return
         for pid in rest:
@@ -116,13 +127,14 @@ def idle(argv, counts):
             p.wait()
 
 
-def deadline(argv, seconds, own):
+def deadline(argv, seconds, own, pools=False):
     """Nanoseconds from a deadline until no process of the contender and its job is left.
 
     The contender's own deadline where it has one, else SIGKILL at that time,
     as timeout(1) would do. None when something was still there 10 s later.
     """
-    before = pids()
+    time.sleep(SETTLE_S)
+    before = pids(pools)
     begin = time.monotonic()
     p = start(argv)
     try:
@@ -133,14 +145,14 @@ def deadline(argv, seconds, own):
         while time.monotonic() < begin + seconds + 10:
             if p.poll() is not None:
                 reap()
-                if len(pids()) <= len(before):
+                if len(pids(pools)) <= len(before):
                     return int((time.monotonic() - begin - seconds) * 1e9)
             time.sleep(0.0005)
         return None
     finally:
         p.kill()
         p.stdout.close()
-        end_all(before)
+        end_all(before, pools)
         p.wait()
 
 
@@ -157,22 +169,23 @@ def tree(top):
     return total
 
 
-def traces(scratch):
+def traces(scratch, pools):
     with open("/proc/self/mountinfo") as f:
         mounts = len(f.readlines())
     return {
-        "processes": len(pids()),
+        "processes": len(pids(pools)),
         "mounts": mounts,
         "cgroups": sum(len(dirs) for _, dirs, _ in os.walk("/sys/fs/cgroup")),
         "files": sum(map(tree, scratch)),
     }
 
 
-def leftovers(argv, scratch):
+def leftovers(argv, scratch, pools=False):
     """What SIGKILL of a contender leaves: processes, mounts, control groups, files."""
     # A first run makes what is kept for good, which is no leftover.
     for _ in range(2):
-        held, before = pids(), traces(scratch)
+        time.sleep(SETTLE_S)
+        held, before = pids(pools), traces(scratch, pools)
         p = start(argv)
         try:
             first_byte(p)
@@ -180,11 +193,11 @@ def leftovers(argv, scratch):
             p.wait()
             time.sleep(SETTLE_S)
             reap()
-            after = traces(scratch)
+            after = traces(scratch, pools)
         finally:
             p.kill()
             p.stdout.close()
-            end_all(held)
+            end_all(held, pools)
     return {key: max(0, after[key] - before[key]) for key in before}
 
 
