@@ -244,7 +244,7 @@ def do_growth_memory(contenders, mib):
 def do_growth_stream(contenders, mib):
     commands = each(contenders, "growth-stream", "stream", lambda c: c.argv("/bin/cat", BENCH_INPUT="1"))
     size = mib * jobs.MIB
-    measure("growth-stream", "stream", commands, rounds_of(1, 20), ["-o", "-i", size], size)
+    measure("growth-stream", "stream", commands, rounds_of(1, 20), ["-o", "-i", size], size, size=size)
 
 
 def do_target_python(contenders):
