@@ -24,6 +24,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -193,8 +194,9 @@ static int try_out(const struct config *c, const struct template_file *file)
 
 	if (supervisor_split(&s, c->jail != JAIL_OFF, &e))
 		return 0;
+	/* The file is its parent's to put in place. */
 	if (!s.pid)
-		return rehearse(c, &start, file, &e) ? STATUS_FAILURE : 0;
+		exit(rehearse(c, &start, file, &e) ? STATUS_FAILURE : 0);
 	supervisor_wait(&s, file->fd, &end);
 	return 0;
 }

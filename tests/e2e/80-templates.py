@@ -263,6 +263,10 @@ def test_create():
         eq(r.rc, 125)
         one_line(r)
         eq(os.listdir(d), ["template.husk"], "nothing half-made stays")
+        r = husk_raw(["template", "create", "--output", d, "--memory=64M", "--jail=off"])
+        eq((r.rc, r.out, os.listdir(d)), (0, b"", ["template.husk"]), "without a jail: %r" % r)
+        r = husk("echo", "ok", options=["--template", path])
+        eq((r.rc, r.out), (0, b"ok\n"))
 
 
 def test_cpus():
