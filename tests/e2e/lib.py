@@ -314,7 +314,10 @@ def quiet(pid, itself=False):
 
     def cond():
         nonlocal last
-        with open("/proc/%d/stat" % (pid if itself else machine(pid))) as f:
+        which = pid if itself else machine(pid)
+        if not which:
+            return False
+        with open("/proc/%d/stat" % which) as f:
             cpu = f.read().rsplit(")", 1)[1].split()[11:13]
         time.sleep(0.5)
         same, last = cpu == last, cpu
