@@ -30,7 +30,7 @@ ROUND = "exec 2>/dev/null; rm -rf /etc/* /usr/bin/*; for f in /etc/* /usr/bin/* 
 THREATS = (
     ("endless loop", "timeout", 124, ("sh", "-c", "read x; while :; do :; done"), ENDLESS),
     ("endless output", "output_limit", 153, ("sh", "-c", "yes"), ("--on-output-limit", "kill")),
-    ("fork bomb", "timeout", 124, ("sh", "-c", "read x; trap '' TERM; f() { f & f; }; while :; do f; done 2>/dev/null"), ENDLESS),
+    ("fork bomb", "timeout", 124, ("perl", "-e", "<STDIN>; $SIG{TERM} = 'IGNORE'; fork while 1"), ENDLESS),
     ("memory filling", "oom", 137, ("perl", "-e", "my @x; push @x, 'x' x 1e6 while 1"), ()),
     ("disk filling", "exited", 1, ("sh", "-c", "cat /dev/zero >/tmp/x"), ()),
     ("overwriting files", "exited", 5, ("sh", "-c", ROUND), ()),
