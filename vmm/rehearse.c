@@ -45,19 +45,8 @@ static int set_up(struct run *run, struct err *e)
 
 	if (!r)
 		r = run_attach_streams(run, nobody, e);
-	if (!r)
-		r = run_open_machine(run, e);
-	if (!r)
-		r = run_init_control(run, e);
-	if (!r)
-		r = run_open_signals(run, e);
-	if (!r)
-		r = run_init_loop(run, e);
-	if (r)
-		return r;
-	run_watch(run);
 	measure_open(&run->measure);
-	return run_init_vm(run, e);
+	return r ? r : run_assemble(run, e);
 }
 
 static int play(struct run *run, struct list *l, struct err *e)

@@ -81,6 +81,9 @@ int run_check_job(struct run *run, struct err *e);
 int run_open_machine(struct run *run, struct err *e);
 int run_init_vm(struct run *run, struct err *e);
 
+/* All that is left to do when template, streams and console are open. */
+int run_assemble(struct run *run, struct err *e);
+
 /* The event loop, and in it the streams and signals that are open. */
 int run_init_loop(struct run *run, struct err *e);
 void run_watch(struct run *run);

@@ -364,6 +364,22 @@ int run_open_machine(struct run *run, struct err *e)
 	return r ? r : check_kvm(e);
 }
 
+int run_assemble(struct run *run, struct err *e)
+{
+	int r = run_open_machine(run, e);
+
+	if (!r)
+		r = run_init_control(run, e);
+	if (!r)
+		r = run_open_signals(run, e);
+	if (!r)
+		r = run_init_loop(run, e);
+	if (r)
+		return r;
+	run_watch(run);
+	return run_init_vm(run, e);
+}
+
 int run_set_up(struct run *run, struct err *e)
 {
 	const struct config *c = run->config;
@@ -375,18 +391,7 @@ int run_set_up(struct run *run, struct err *e)
 		r = run_open_streams(run, e);
 	if (!r)
 		r = run_open_console(run, e);
-	if (!r)
-		r = run_open_machine(run, e);
-	if (!r)
-		r = run_init_control(run, e);
-	if (!r)
-		r = run_open_signals(run, e);
-	if (!r)
-		r = run_init_loop(run, e);
-	if (r)
-		return r;
-	run_watch(run);
-	return run_init_vm(run, e);
+	return r ? r : run_assemble(run, e);
 }
 
 int run_enter_jail(struct run *run, enum jail_thread loop, struct err *e)
