@@ -9,8 +9,11 @@ stdin, seeds anew what Python keeps of its own, and runs it as the main module:
 its output, its result stream and its exit status are the job's.
 """
 import decimal, json, random, re, subprocess, unittest  # noqa: what jobs use
+import atexit
+import gc
 import os
 import sys
+import threading
 import traceback
 
 
@@ -21,6 +24,8 @@ def wait_for_go():
     and ssl's generator (OpenSSL sees a fork of the machine as little as we do:
     RAND_add these bytes where it may have been used before).
     """
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: collections need not look at it
     os.write(int(os.environ["HUSK_READY_FD"]), b".")
     random.seed(os.read(int(os.environ["HUSK_SEED_FD"]), 32))
 
@@ -30,8 +35,11 @@ def run(program):
     names = {"__name__": "__main__", "__builtins__": __builtins__}
     try:
         exec(compile(program, "<stdin>", "exec"), names)
-    except SystemExit:
-        raise
+    except SystemExit as e:
+        if e.code is None or isinstance(e.code, int):
+            return (e.code or 0) & 255
+        print(e.code, file=sys.stderr)
+        return 1
     except BaseException:
         kind, value, where = sys.exc_info()
         traceback.print_exception(kind, value, where.tb_next)
@@ -39,6 +47,22 @@ def run(program):
     return 0
 
 
+def end(status):
+    """End as python3 does, but without taking the modules apart.
+
+    That would write to most of their memory, and each page that a copy writes
+    to for the first time has to be made.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        status = 120
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
     wait_for_go()
-    sys.exit(run(sys.stdin.buffer.read()))
+    end(run(sys.stdin.buffer.read()))

@@ -214,6 +214,12 @@ def test_python():
     r = go(of, b"import os\nos.write(3, b'r')\nprint(6 * 7)\n1 / 0\n")
     eq((r.rc, r.out, r.result), (1, b"42\n", b"r"))
     check(b'File "<stdin>", line 4' in r.err and b"ZeroDivisionError" in r.err and b"warm" not in r.err, "%r" % r)
+    # Its end is ours to play: exit functions, threads, buffers, what exit() says.
+    r = go(of, b"import atexit, sys, threading, time\natexit.register(print, 'last')\n"
+               b"threading.Thread(target=lambda: (time.sleep(0.1), print('thread'))).start()\nsys.exit('words')\n")
+    eq((r.rc, r.out, r.err), (1, b"thread\nlast\n", b"words\n"))
+    eq(go(of, b"raise SystemExit\n").rc, 0)
+    eq(go(of, b"exit(259)\n").rc, 3)
     program = b"import random, secrets, uuid\nprint(random.random(), secrets.token_hex(), uuid.uuid4())\n"
     words = [w for _ in range(RUNS) for w in go(of, program).out.split()]
     eq(len(words), 3 * RUNS)
