@@ -5,31 +5,12 @@
  */
 #include "run_open.h"
 
+#include "lib/sweep.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Close every descriptor that is not one of the four the user named. */
-static void close_inherited(const struct config *c)
-{
-	int a = c->result_fd > 2 ? c->result_fd : -1;
-	int b = c->status_fd > 2 ? c->status_fd : -1;
-	int low = a < b ? a : b, high = a < b ? b : a;
-	unsigned from = 3;
-
-	if (low > 2) {
-		if ((unsigned)low > from)
-			close_range(from, (unsigned)low - 1, 0);
-		from = (unsigned)low + 1;
-	}
-	if (high > 2 && (unsigned)high >= from) {
-		if ((unsigned)high > from)
-			close_range(from, (unsigned)high - 1, 0);
-		from = (unsigned)high + 1;
-	}
-	close_range(from, ~0u, 0);
-}
 
 int run_open_output(const char *what, const char *path, struct err *e)
 {
@@ -64,9 +45,10 @@ static int check_fd(const char *what, int fd, struct err *e)
 
 int run_open_status(const struct config *c, int *fd, struct err *e)
 {
+	const int named[] = { c->result_fd, c->status_fd };
 	int r = 0;
 
-	close_inherited(c);
+	sweep_fds(STDERR_FILENO + 1, named, 2);
 	*fd = -1;
 	if (c->status_fd >= 0)
 		r = check_fd("status", c->status_fd, e);

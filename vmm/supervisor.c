@@ -12,6 +12,7 @@
 #include "supervisor.h"
 
 #include "lib/cleanup.h"
+#include "lib/sweep.h"
 
 #include <poll.h>
 #include <sched.h>
@@ -30,6 +31,7 @@ static const int watched[] = { SIGINT,	SIGTERM, SIGHUP, SIGCHLD,
 			       SIGTSTP, SIGTTIN, SIGTTOU };
 #define NR_WATCHED (sizeof(watched) / sizeof(watched[0]))
 #define NR_PASSED  3u
+#define NR_NO_STOP 4u
 
 static void fill_signals(sigset_t *set, unsigned from)
 {
@@ -121,37 +123,28 @@ int supervisor_split(struct supervisor *s, bool isolate, struct err *e)
 
 /* ---- the parent's side ---- */
 
-/* All but stderr, `keep` and what the wait needs. */
-static void close_others(const struct supervisor *s, int keep)
-{
-	int a = keep, b = s->late_fd;
-	int low = a < b ? a : b, high = a < b ? b : a;
-
-	close_range(0, STDERR_FILENO - 1, 0);
-	if (low > STDERR_FILENO + 1)
-		close_range(STDERR_FILENO + 1, (unsigned)low - 1, 0);
-	if (low <= STDERR_FILENO)
-		low = STDERR_FILENO;
-	if (high - low > 1)
-		close_range((unsigned)low + 1, (unsigned)high - 1, 0);
-	close_range((unsigned)high + 1, ~0u, 0);
-}
-
 /*
  * Ctrl-Z, or a terminal that says no: the machine stops first, so that its
- * clock stands still; as pid 1 of a namespace it would ignore the signal.
+ * clock stands still; as pid 1 of a namespace it would ignore the signal. A
+ * machine that reads from such a terminal asks for a stop again and again
+ * until it stands: only then do we know the last of them, which else would
+ * stop us once more after somebody has continued us.
  */
 static void stop_both(const struct supervisor *s, int sig)
 {
-	sigset_t one;
+	static const struct timespec now;
+	sigset_t stops;
+	siginfo_t si;
 
-	sigemptyset(&one);
-	sigaddset(&one, sig);
+	fill_signals(&stops, NR_NO_STOP);
 	kill(s->pid, SIGSTOP);
+	waitid(P_PID, (id_t)s->pid, &si, WSTOPPED | WEXITED | WNOWAIT);
+	while (sigtimedwait(&stops, NULL, &now) > 0)
+		;
 	kill(getpid(), sig);
-	sigprocmask(SIG_UNBLOCK, &one, NULL);
+	sigprocmask(SIG_UNBLOCK, &stops, NULL);
 	/* Here we stand until somebody continues us. */
-	sigprocmask(SIG_BLOCK, &one, NULL);
+	sigprocmask(SIG_BLOCK, &stops, NULL);
 	kill(s->pid, SIGCONT);
 }
 
@@ -173,11 +166,12 @@ static bool reap(struct supervisor *s, struct supervisor_end *end)
 void supervisor_wait(struct supervisor *s, int keep,
 		     struct supervisor_end *end)
 {
+	const int needed[] = { STDERR_FILENO, keep, s->late_fd };
 	uint64_t late;
 	sigset_t set;
 
 	cleanup_fd(&s->parent_fd);
-	close_others(s, keep);
+	sweep_fds(0, needed, 3);
 	fill_signals(&set, 0);
 	while (!reap(s, end)) {
 		int sig = sigwaitinfo(&set, NULL);
