@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/* LINK: vmm/supervisor.c */
+/*
+ * A supervisor and its machine stop as one and go on as one. The husk of a
+ * test is a child, in a process group of its own as a shell would have it.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervisor.h"
+
+#define STATUS 7
+
+/*
+ * A machine that cannot stop at once: it waits for the child of a vfork, which
+ * waits for the end of `gate`.
+ */
+static int stubborn_machine(int gate)
+{
+	char c;
+	pid_t pid = vfork();
+
+	if (!pid)
+		_exit(read(gate, &c, 1) != 0);
+	return pid > 0 ? STATUS : 1;
+}
+
+static int be_husk(int gate)
+{
+	struct supervisor_end end;
+	struct supervisor s;
+	struct err e;
+
+	setpgid(0, 0);
+	if (supervisor_split(&s, false, &e))
+		return 1;
+	if (!s.pid)
+		_exit(stubborn_machine(gate));
+	supervisor_wait(&s, -1, &end);
+	return end.status;
+}
+
+/* The first number in a file of /proc, or 0. */
+static int number_in(const char *what, pid_t pid)
+{
+	char path[64];
+	int n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, pid, what);
+	f = fopen(path, "r");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%d", &n) != 1)
+		n = 0;
+	fclose(f);
+	return n;
+}
+
+static char state_of(pid_t pid)
+{
+	char path[64], c = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%*d (%*[^)]) %c", &c) != 1)
+		c = 0;
+	fclose(f);
+	return c;
+}
+
+static pid_t child_of(pid_t pid)
+{
+	int child;
+
+	while (!(child = number_in("children", pid)))
+		usleep(1000);
+	return child;
+}
+
+/* A husk whose machine cannot stop before *gate is closed. */
+static pid_t start_husk(int *gate)
+{
+	int ends[2];
+	pid_t husk;
+
+	assert_int_equal(pipe(ends), 0);
+	husk = fork();
+	assert_true(husk >= 0);
+	if (!husk) {
+		close(ends[1]);
+		_exit(be_husk(ends[0]));
+	}
+	close(ends[0]);
+	*gate = ends[1];
+	return husk;
+}
+
+static void stops_after_its_machine(void **state)
+{
+	int gate, status, i;
+	pid_t husk = start_husk(&gate), machine = child_of(husk);
+
+	(void)state;
+	child_of(machine);
+
+	kill(husk, SIGTTIN);
+	/* Time to do it wrong; what is right does not depend on it. */
+	for (i = 0; i < 100; i++) {
+		assert_int_equal(waitpid(husk, &status, WNOHANG | WUNTRACED),
+				 0);
+		usleep(1000);
+	}
+	/* What the machine would send while it has not stopped. */
+	kill(husk, SIGTTIN);
+	close(gate);
+	assert_int_equal(waitpid(husk, &status, WUNTRACED), husk);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(WSTOPSIG(status), SIGTTIN);
+	assert_int_equal(state_of(machine), 'T');
+
+	kill(husk, SIGCONT);
+	assert_int_equal(waitpid(husk, &status, WUNTRACED), husk);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), STATUS);
+}
+
+/* A machine that ends instead of stopping: its status is not lost. */
+static void ends_while_it_should_stop(void **state)
+{
+	int gate, status;
+	pid_t husk = start_husk(&gate);
+
+	(void)state;
+	kill(child_of(husk), SIGKILL);
+	kill(husk, SIGTSTP);
+	kill(husk, SIGCONT);
+	close(gate);
+	do {
+		assert_int_equal(waitpid(husk, &status, WUNTRACED), husk);
+		if (WIFSTOPPED(status))
+			kill(husk, SIGCONT);
+	} while (!WIFEXITED(status));
+	/* -1: killed. */
+	assert_int_equal(WEXITSTATUS(status), 255);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stops_after_its_machine),
+		cmocka_unit_test(ends_while_it_should_stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
