@@ -5,7 +5,7 @@
  * the filters hold with nothing else.
  *
  * What each costs, in microseconds of exact lab time (tests/lab/run
- * --icount; `whole` adds what its end costs):
+ * --icount):
  *
  *	supervisor: fork, wait			270
  *	pid and user namespace			 30

@@ -61,16 +61,6 @@ static void let_go(struct run *run)
 	cleanup_fd(&run->console_fd);
 }
 
-static void interrupt(struct run *run, int signal)
-{
-	struct outcome *o = run->o;
-
-	o->verdict = VERDICT_INTERRUPTED;
-	o->code = signal;
-	snprintf(o->reason, sizeof(o->reason), "ended by signal %s",
-		 sigabbrev_np(signal));
-}
-
 /*
  * A signal came. The first goes to the machine, which says what was delivered
  * until then; without a machine, or when that is deaf, the end is here.
@@ -83,7 +73,7 @@ static void pass_signal(struct run *run, bool *passed)
 	if (read(run->signal_fd, &si, sizeof(si)) != sizeof(si))
 		return;
 	if (*passed || pool_socket_is_unread(run->client_fd)) {
-		interrupt(run, (int)si.ssi_signo);
+		run_interrupt(run, (int)si.ssi_signo);
 		return;
 	}
 	pool_signal_pack(buf, (int)si.ssi_signo);
@@ -114,10 +104,7 @@ static void look_at_time(struct run *run, uint64_t *deadline)
 		*deadline = first + GRACE_NS;
 		return;
 	}
-	run->o->verdict = VERDICT_TIMEOUT;
-	snprintf(run->o->reason, sizeof(run->o->reason),
-		 "time limit of %g s reached",
-		 (double)run->config->timeout_ns / 1e9);
+	run_deadline_expired(run);
 }
 
 static void take_reply(struct run *run, const struct pool_reply *reply)

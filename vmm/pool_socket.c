@@ -18,10 +18,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-static int make_address(struct sockaddr_un *sa, const char *path,
-			struct err *e)
+/* A socket, and in *sa the address that it is for. */
+static int make_socket(struct sockaddr_un *sa, const char *path, struct err *e)
 {
 	size_t len = strlen(path);
+	int fd;
 
 	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (len >= sizeof(sa->sun_path))
@@ -30,13 +31,7 @@ static int make_address(struct sockaddr_un *sa, const char *path,
 			       "most %zu fit (give a shorter one)",
 			       path, len, sizeof(sa->sun_path) - 1);
 	memcpy(sa->sun_path, path, len);
-	return 0;
-}
-
-static int make_socket(struct err *e)
-{
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	return fd < 0 ? err_sys(e, "make a socket") : fd;
 }
 
@@ -66,11 +61,8 @@ static bool is_live(const struct sockaddr_un *sa)
 int pool_socket_listen(const char *path, struct err *e)
 {
 	struct sockaddr_un sa;
-	auto_fd fd = -1;
+	auto_fd fd = make_socket(&sa, path, e);
 
-	if (make_address(&sa, path, e))
-		return -e->code;
-	fd = make_socket(e);
 	if (fd < 0)
 		return fd;
 	if (bind_owned(fd, &sa)) {
@@ -93,11 +85,8 @@ int pool_socket_listen(const char *path, struct err *e)
 int pool_socket_connect(const char *path, struct err *e)
 {
 	struct sockaddr_un sa;
-	auto_fd fd = -1;
+	auto_fd fd = make_socket(&sa, path, e);
 
-	if (make_address(&sa, path, e))
-		return -e->code;
-	fd = make_socket(e);
 	if (fd < 0)
 		return fd;
 	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa))) {
