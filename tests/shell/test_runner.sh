@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# tests/run: what it counts. Its suites here are scripts of a few lines, in a
+# build folder of their own. TAP on stdout.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/shell/tap.sh
+. tests/shell/tap.sh
+
+mkdir -p "$tmp/build/test/unit"
+
+suite() { # NAME, its script on stdin
+	{
+		echo '#!/bin/sh'
+		cat
+	} >"$tmp/build/test/unit/test_$1"
+	chmod +x "$tmp/build/test/unit/test_$1"
+}
+
+# The last line of a run of the suites NAME..., and of no others.
+count_of() { # NAME...
+	local name
+	mkdir -p "$tmp/one/test/unit"
+	rm -f "$tmp/one/test/unit"/*
+	for name; do
+		cp "$tmp/build/test/unit/test_$name" "$tmp/one/test/unit/"
+	done
+	BUILD=$tmp/one LAB=none tests/run unit >"$tmp/out" 2>&1
+	status=$?
+	tail -n 1 "$tmp/out"
+}
+
+suite good <<-'END'
+	printf '1..2\nok 1 - a\nok 2 - b\n'
+END
+suite bad <<-'END'
+	printf '1..2\nok 1 - a\nnot ok 2 - b: why\n# and more\n'
+END
+suite skips <<-'END'
+	printf '1..2\nok 1 - a\nok 2 - b # SKIP no time\n'
+END
+suite short <<-'END'
+	printf '1..5\nok 1 - a\n'
+END
+suite silent <<-'END'
+	exit 0
+END
+suite planless <<-'END'
+	printf 'ok 1 - a\n'
+END
+suite dies <<-'END'
+	printf '1..1\nok 1 - a\n'
+	kill -SEGV $$
+END
+suite hangs <<-'END'
+	printf '1..1\n'
+	exec sleep 1000
+END
+
+check "what passed is counted" is "$(count_of good)" "2 passed, 0 failed"
+check "all suites are summed up" is "$(count_of good bad)" "3 passed, 1 failed"
+count_of bad >"$tmp/last"
+check "a failure is shown with what was said of it" has_line "$tmp/out" 'not ok 2 - b: why'
+check "and with the comment below it" has_line "$tmp/out" '# and more'
+check "a skip is a failure" is "$(count_of skips)" "1 passed, 1 failed"
+check "what was announced and did not come is a failure" is "$(count_of short)" "1 passed, 4 failed"
+check "no plan is a failure" is "$(count_of planless)" "1 passed, 1 failed"
+check "silence is a failure" is "$(count_of silent)" "0 passed, 1 failed"
+check "a bad end is a failure" is "$(count_of dies)" "1 passed, 1 failed"
+TESTS_UNTIL=1
+export TESTS_UNTIL
+check "when the time for all is over, nothing passes" is "$(count_of good bad)" "0 passed, 2 failed"
+TESTS_UNTIL=$(($(date +%s) + 2))
+check "a suite that hangs ends with the time for all" is "$(count_of hangs)" "0 passed, 1 failed"
+unset TESTS_UNTIL
+no_suite() {
+	local status
+	count_of >"$tmp/last"
+	[ "$status" = 1 ] && is "$(cat "$tmp/last")" "0 passed, 1 failed"
+}
+check "a run without a suite fails" no_suite
+
+done_testing
