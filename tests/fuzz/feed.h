@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A fuzz input as a stream of small values. An input that is at its end gives
- * zeros, so every prefix of an input is one as well. REQUIRE is the assert of
- * fuzz targets: it stays in every build.
+ * zeros, so every prefix of an input is one as well.
  */
 #ifndef HUSK_TESTS_FEED_H
 #define HUSK_TESTS_FEED_H
@@ -10,14 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define REQUIRE(x)                                                             \
-	do {                                                                   \
-		if (!(x))                                                      \
-			abort();                                               \
-	} while (0)
+#include "require.h"
 
 struct feed {
 	const uint8_t *p;

@@ -13,45 +13,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "require.h"
+
 #define MAX_WORDS 512
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
 static void check_config(const struct config *c)
 {
-	require(c->memory >= CONFIG_MEMORY_MIN);
-	require(c->memory <= CONFIG_MEMORY_MAX && !(c->memory % (2u << 20)));
-	require(c->cpus >= 1 && c->cpus <= CONFIG_CPUS_MAX);
-	require(c->pids_max >= 1);
-	require(c->tmp_size <= c->memory);
-	require(c->timeout_ns < INT64_MAX && c->cpu_time_ns < INT64_MAX);
-	require(c->uid != UINT32_MAX && c->gid != UINT32_MAX);
-	require(c->result_fd == -1 || c->result_fd > 2);
-	require(c->status_fd == -1 || c->status_fd > 2);
-	require(c->result_fd == -1 || c->result_fd != c->status_fd);
-	require(c->result_fd == -1 || !c->result_file);
-	require(c->status_fd == -1 || !c->status_file);
-	require(c->timeout_from == TIMEOUT_FROM_START || c->timeout_ns);
-	require(c->on_output_limit == OUTPUT_TRUNCATE ||
+	REQUIRE(c->memory >= CONFIG_MEMORY_MIN);
+	REQUIRE(c->memory <= CONFIG_MEMORY_MAX && !(c->memory % (2u << 20)));
+	REQUIRE(c->cpus >= 1 && c->cpus <= CONFIG_CPUS_MAX);
+	REQUIRE(c->pids_max >= 1);
+	REQUIRE(c->tmp_size <= c->memory);
+	REQUIRE(c->timeout_ns < INT64_MAX && c->cpu_time_ns < INT64_MAX);
+	REQUIRE(c->uid != UINT32_MAX && c->gid != UINT32_MAX);
+	REQUIRE(c->result_fd == -1 || c->result_fd > 2);
+	REQUIRE(c->status_fd == -1 || c->status_fd > 2);
+	REQUIRE(c->result_fd == -1 || c->result_fd != c->status_fd);
+	REQUIRE(c->result_fd == -1 || !c->result_file);
+	REQUIRE(c->status_fd == -1 || !c->status_file);
+	REQUIRE(c->timeout_from == TIMEOUT_FROM_START || c->timeout_ns);
+	REQUIRE(c->on_output_limit == OUTPUT_TRUNCATE ||
 		c->output_limit != UINT64_MAX);
-	require(c->workdir[0] == '/' && c->hostname[0]);
-	require(c->nr_env <= CONFIG_ENV_MAX);
+	REQUIRE(c->workdir[0] == '/' && c->hostname[0]);
+	REQUIRE(c->nr_env <= CONFIG_ENV_MAX);
 	for (unsigned i = 0; i < c->nr_env; i++)
-		require(c->env[i][0] != '=' && strchr(c->env[i], '='));
-	require(!c->kernel || c->kernel[0]);
-	require(!c->image || c->image[0]);
-}
-
-static void check_line(const struct err *e, int r)
-{
-	require(r == -EINVAL && e->code == EINVAL);
-	require(e->msg[0] && strlen(e->msg) < sizeof(e->msg) - 1);
+		REQUIRE(c->env[i][0] != '=' && strchr(c->env[i], '='));
+	REQUIRE(!c->kernel || c->kernel[0]);
+	REQUIRE(!c->image || c->image[0]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -63,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t n = 0;
 	int r;
 
-	require(text != NULL);
+	REQUIRE(text != NULL);
 	if (size)
 		memcpy(text, data, size);
 	text[size] = '\0';
@@ -76,12 +66,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	r = cli_parse(&cli, words, envp, &e);
+	REQUIRE(r == 0 || r == -EINVAL);
 	if (r)
-		check_line(&e, r);
+		REQUIRE_REFUSED(r, &e);
 	else if (cli.command == CLI_RUN || cli.command == CLI_CHECK)
 		check_config(&cli.config);
 	if (!r && cli.command == CLI_RUN)
-		require(cli.config.argv[0] && cli.config.argv[0][0]);
+		REQUIRE(cli.config.argv[0] && cli.config.argv[0][0]);
 	free(text);
 	return 0;
 }

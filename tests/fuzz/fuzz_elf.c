@@ -18,21 +18,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "require.h"
+
 #define RAM (64ull << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
-static void check_refused(int r, const struct err *e)
-{
-	require(r < 0 && e->code == -r && e->msg[0]);
-	require(!strchr(e->msg, '\n') && strlen(e->msg) < 400);
-}
 
 static bool inside(const struct elf_seg *s, gpa_t at)
 {
@@ -43,21 +33,21 @@ static void check_image(const struct elf_image *img)
 {
 	bool entered = false;
 
-	require(img->nr_segs && img->nr_segs <= ELF_MAX_SEGS);
-	require(memchr(img->salt, 0, sizeof(img->salt)));
+	REQUIRE(img->nr_segs && img->nr_segs <= ELF_MAX_SEGS);
+	REQUIRE(memchr(img->salt, 0, sizeof(img->salt)));
 	for (unsigned i = 0; i < img->nr_segs; i++) {
 		const struct elf_seg *s = &img->seg[i];
 
-		require(s->memsz && s->filesz <= s->memsz);
-		require(s->paddr >= LAYOUT_HIGH && s->paddr >= img->start);
-		require(s->paddr + s->memsz <= img->end);
+		REQUIRE(s->memsz && s->filesz <= s->memsz);
+		REQUIRE(s->paddr >= LAYOUT_HIGH && s->paddr >= img->start);
+		REQUIRE(s->paddr + s->memsz <= img->end);
 		for (unsigned j = 0; j < i; j++)
-			require(!inside(s, img->seg[j].paddr) &&
+			REQUIRE(!inside(s, img->seg[j].paddr) &&
 				!inside(&img->seg[j], s->paddr));
 		entered |= inside(s, img->entry) &&
 			   img->entry - s->paddr < s->filesz;
 	}
-	require(entered && img->end <= LAYOUT_HOLE);
+	REQUIRE(entered && img->end <= LAYOUT_HOLE);
 }
 
 /* The bytes of the file, then zeros. */
@@ -66,12 +56,12 @@ static void check_seg(int fd, const struct elf_seg *s, const struct gmem *m)
 	const uint8_t *ram = gmem_ptr(m, s->paddr, s->memsz);
 	uint8_t *want = malloc(s->filesz + 1);
 
-	require(ram && want);
-	require(pread(fd, want, s->filesz, (off_t)s->off) ==
+	REQUIRE(ram && want);
+	REQUIRE(pread(fd, want, s->filesz, (off_t)s->off) ==
 		(ssize_t)s->filesz);
-	require(!memcmp(ram, want, s->filesz));
+	REQUIRE(!memcmp(ram, want, s->filesz));
 	for (uint64_t i = s->filesz; i < s->memsz; i++)
-		require(!ram[i]);
+		REQUIRE(!ram[i]);
 	free(want);
 }
 
@@ -81,11 +71,11 @@ static void place(int fd, const struct elf_image *img)
 	struct gmem m;
 	int r;
 
-	require(!gmem_init(&m, RAM, LAYOUT_HOLE, LAYOUT_HOLE_END, &e));
+	REQUIRE(!gmem_init(&m, RAM, LAYOUT_HOLE, LAYOUT_HOLE_END, &e));
 	r = elf_place(fd, img, &m, &e);
 	if (r)
-		check_refused(r, &e);
-	require((r < 0) == (img->end > RAM));
+		REQUIRE_REFUSED(r, &e);
+	REQUIRE((r < 0) == (img->end > RAM));
 	for (unsigned i = 0; !r && i < img->nr_segs; i++)
 		check_seg(fd, &img->seg[i], &m);
 	gmem_fini(&m);
@@ -99,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err e = {0};
 	int r;
 
-	require(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	REQUIRE(fd >= 0 && write(fd, data, size) == (ssize_t)size);
 	r = elf_unpack(fd, &unpacked, &e);
 	if (!r && unpacked >= 0) {
 		cleanup_fd(&fd);
@@ -108,13 +98,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!r)
 		r = elf_read(fd, &img, &e);
 	if (r) {
-		check_refused(r, &e);
+		REQUIRE_REFUSED(r, &e);
 		return 0;
 	}
 	check_image(&img);
 	r = elf_check_needs(fd, &img, &e);
 	if (r)
-		check_refused(r, &e);
+		REQUIRE_REFUSED(r, &e);
 	place(fd, &img);
 	return 0;
 }

@@ -29,15 +29,10 @@
 #include "../../rootfs-builder/ext4.h"
 #include "../../rootfs-builder/source.h"
 
+#include "require.h"
 #include "tar_mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(x)                                                             \
-	do {                                                                   \
-		if (!(x))                                                      \
-			abort();                                               \
-	} while (0)
 
 /* Larger images would only be slow. */
 #define BLOCKS_MAX 2000u

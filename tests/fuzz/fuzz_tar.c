@@ -16,15 +16,10 @@
 
 #include "../../rootfs-builder/tar.h"
 
+#include "require.h"
 #include "tar_mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(x)                                                             \
-	do {                                                                   \
-		if (!(x))                                                      \
-			abort();                                               \
-	} while (0)
 
 struct seen {
 	const uint8_t *data;

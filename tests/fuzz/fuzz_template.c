@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "require.h"
+
 #define MEMORY	 (256ull << 20)
 #define FILE_LEN (1u << 24)
 
@@ -61,8 +63,7 @@ static void load_devices(const struct template *t)
 	ports[HUSK_PORT_STDIN].rx_size = 64;
 	ports[HUSK_PORT_STDIN].tx_size = 2;
 	ports[HUSK_PORT_CONTROL].tx_size = 2;
-	if (gmem_init(&m, MEMORY, 3ull << 30, 4ull << 30, &e))
-		abort();
+	REQUIRE(!gmem_init(&m, MEMORY, 3ull << 30, 4ull << 30, &e));
 	console_init(&c, &m, &irq, ports, HUSK_NR_PORTS, nothing, NULL);
 	unpack_init(&u, t->console.data, t->console.len);
 	if (!console_load(&c, &u)) {
@@ -99,15 +100,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (i = 0; i < t.nr_extents; i++) {
 			struct template_extent x = template_extent(&t, i);
 
-			if (x.gpa < next || x.offset + x.len > FILE_LEN)
-				abort();
+			REQUIRE(x.gpa >= next && x.offset + x.len <= FILE_LEN);
 			next = x.gpa + x.len;
 		}
 		for (i = 0, next = 0; i < t.nr_written; i++) {
 			struct template_run run = template_written(&t, i);
 
-			if (run.page < next || !run.count)
-				abort();
+			REQUIRE(run.page >= next && run.count);
 			next = (uint64_t)run.page + run.count;
 		}
 		load_devices(&t);

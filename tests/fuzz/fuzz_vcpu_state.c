@@ -17,19 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "require.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
-static void check_refused(int r, const struct err *e)
-{
-	require(r < 0 && e->code == -r && e->msg[0]);
-	require(!strchr(e->msg, '\n') && strlen(e->msg) < 400);
-}
 
 static void check_written(const struct vcpu_state *s, const uint8_t *buf,
 			  size_t size)
@@ -38,9 +28,9 @@ static void check_written(const struct vcpu_state *s, const uint8_t *buf,
 	struct err e = { 0 };
 	size_t len = 0;
 
-	require(again && !vcpu_state_write(s, again, size, &len, &e));
-	require(len == size && !memcmp(again, buf, size));
-	require(vcpu_state_write(s, again, size - 1, &len, &e) < 0);
+	REQUIRE(again && !vcpu_state_write(s, again, size, &len, &e));
+	REQUIRE(len == size && !memcmp(again, buf, size));
+	REQUIRE(vcpu_state_write(s, again, size - 1, &len, &e) < 0);
 }
 
 static void check_cpuid(const struct kvm_cpuid2 *c)
@@ -49,14 +39,14 @@ static void check_cpuid(const struct kvm_cpuid2 *c)
 	struct err e = { 0 };
 	int r;
 
-	require(c->nent <= CPUID_MAX);
+	REQUIRE(c->nent <= CPUID_MAX);
 	memcpy(l.entry, c->entries, c->nent * sizeof(l.entry[0]));
-	require(!cpuid_fit(c->entries, c->nent, l.entry, l.nent, &e));
+	REQUIRE(!cpuid_fit(c->entries, c->nent, l.entry, l.nent, &e));
 	cpuid_edit(&l, 0, 8);
 	r = cpuid_fit(c->entries, c->nent, l.entry, l.nent, &e);
 	if (r)
-		check_refused(r, &e);
-	require(cpuid_clean(l.entry, l.nent) <= l.nent);
+		REQUIRE_REFUSED(r, &e);
+	REQUIRE(cpuid_clean(l.entry, l.nent) <= l.nent);
 }
 
 static void check_taken(const struct vcpu_state *s, const uint8_t *buf,
@@ -67,14 +57,14 @@ static void check_taken(const struct vcpu_state *s, const uint8_t *buf,
 	for (enum vcpu_part i = VCPU_CPUID; i < VCPU_PARTS_END; i++) {
 		const uint8_t *at = s->part[i].data;
 
-		require(at > buf && s->part[i].len <= size);
-		require((size_t)(at - buf) <= size - s->part[i].len);
-		require(!((uintptr_t)at % 8));
+		REQUIRE(at > buf && s->part[i].len <= size);
+		REQUIRE((size_t)(at - buf) <= size - s->part[i].len);
+		REQUIRE(!((uintptr_t)at % 8));
 	}
-	require(m->nmsrs <= STATE_MAX_MSRS);
+	REQUIRE(m->nmsrs <= STATE_MAX_MSRS);
 	for (uint32_t i = 0; i < m->nmsrs; i++)
-		require(msr_is_kept(m->entries[i].index));
-	require(vcpu_state_index(s) < 256);
+		REQUIRE(msr_is_kept(m->entries[i].index));
+	REQUIRE(vcpu_state_index(s) < 256);
 	check_cpuid(s->part[VCPU_CPUID].data);
 	check_written(s, buf, size);
 }
@@ -88,16 +78,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t ns;
 	int r;
 
-	require(buf != NULL);
+	REQUIRE(buf != NULL);
 	memcpy(buf, data, size);
 	r = vcpu_state_read(&s, buf, size, &e);
 	if (r)
-		check_refused(r, &e);
+		REQUIRE_REFUSED(r, &e);
 	else
 		check_taken(&s, buf, size);
 	memset(&e, 0, sizeof(e));
 	r = clock_state_read(&ns, buf, size, &e);
 	if (r)
-		check_refused(r, &e);
+		REQUIRE_REFUSED(r, &e);
 	return 0;
 }

@@ -52,10 +52,13 @@ static void set_up(struct fuzz *z)
 {
 	static const uint16_t sizes[] = { 1, 2, 4, 8, 16, 64, 128, 3 };
 
+	uint8_t how = feed_u8(&z->f);
+
 	mock_mem_init(&z->mem);
 	virtq_init(&z->q, &z->mem, VIRTQ_MAX_SIZE);
+	z->q.s.event = how & 0x80;
 	z->ring.mem = &z->mem;
-	z->ring.size = z->q.s.size = sizes[feed_u8(&z->f) % 8];
+	z->ring.size = z->q.s.size = sizes[how % 8];
 	z->ring.desc = z->q.s.desc = place(&z->f);
 	z->ring.avail = z->q.s.avail = place(&z->f);
 	z->ring.used = z->q.s.used = place(&z->f);
@@ -162,7 +165,7 @@ static void step(struct fuzz *z)
 		virtq_wants_irq(&z->q);
 		break;
 	case 5:
-		virtq_set_notify(&z->q, op & 0x80);
+		virtq_set_notify(&z->q, op / 9 % 3);
 		break;
 	case 6:
 		push(z);
