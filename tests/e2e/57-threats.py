@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The classic threats, and what each costs the host: CPU, memory, disk, output.
 
-Shows of issue 4: the table of SECURITY.md, which `tests/e2e/run 56 --table`
+Shows of issue 4: the table of SECURITY.md, which `tests/e2e/run 57 --table`
 prints anew, and its bounds. Needs root: each run has a cgroup of its own that
 counts for it.
 """

@@ -277,14 +277,8 @@ def test_cpus():
         eq((r.rc, r.out), (0, b"4\n42\n42\n42\n42\n"))
 
 
-def machine_pid(p):
-    """The process that is the machine: husk's child, or husk itself."""
-    with open("/proc/%d/task/%d/children" % (p.pid, p.pid)) as f:
-        return int((f.read().split() or [p.pid])[0])
-
-
 def huge_kib(p):
-    with open("/proc/%d/smaps_rollup" % machine_pid(p)) as f:
+    with open("/proc/%d/smaps_rollup" % machine(p.pid)) as f:
         return int(next(line for line in f if line.startswith("AnonHugePages")).split()[1])
 
 

@@ -101,20 +101,6 @@ def end_pools():
                 os.unlink(path)
 
 
-def children(pid):
-    found = []
-    for d in os.listdir("/proc"):
-        try:
-            if d.isdigit():
-                with open("/proc/%s/stat" % d) as f:
-                    state, ppid = f.read().rsplit(")", 1)[1].split()[:2]
-                if int(ppid) == pid and state != "Z":
-                    found.append(int(d))
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return found
-
-
 def is_gone(pid):
     return not os.path.exists("/proc/%d" % pid)
 

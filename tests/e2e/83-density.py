@@ -20,11 +20,6 @@ def available():
         return next(int(line.split()[1]) << 10 for line in f if line.startswith("MemAvailable"))
 
 
-def children(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-        return [int(w) for w in f.read().split()]
-
-
 def private(pid):
     with open("/proc/%d/smaps_rollup" % pid) as f:
         return sum(int(line.split()[1]) << 10 for line in f if line.startswith("Private_"))

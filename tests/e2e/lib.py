@@ -267,14 +267,21 @@ def wait_for(cond, what, patience=PATIENCE):
     raise AssertionError("timed out waiting for " + what)
 
 
+def children(pid):
+    """The processes that a process's first thread has started and that have not ended."""
+    found = []
+    try:
+        for word in head_of("/proc/%d/task/%d/children" % (pid, pid), -1).split():
+            if head_of("/proc/%d/stat" % int(word), -1).rsplit(b")", 1)[1].split()[0] != b"Z":
+                found.append(int(word))
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
 def machine(pid):
     """The machine's process, of which husk's own is the supervisor; None before and after it is there."""
-    try:
-        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-            child = f.read().split()
-    except FileNotFoundError:
-        return None
-    return int(child[0]) if child else None
+    return next(iter(children(pid)), None)
 
 
 def private_kib(pid, itself=False):
