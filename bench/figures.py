@@ -10,7 +10,7 @@ import re
 
 import jobs
 import picture
-from stats import median, number, percentile, slope, spread, table, values
+from stats import LONG, median, number, percentile, slope, spread, table, values
 
 MS = 1e-6
 MIB = 1 << 20
@@ -64,6 +64,18 @@ class Figures:
         draw(os.path.join(self.folder, name + ".svg"), *args)
         return "![%s](bench/%s.svg)\n" % (alt, name)
 
+    def gaps(self, host, bench, what=None):
+        """Below a table: why a contender has nothing there, for each reason once."""
+        whys = {}
+        for r in sorted(self.n.left_out.values(), key=lambda r: (rank(r["contender"]), r["job"])):
+            if r["host"] != host or r["bench"] != bench or what and r["job"] not in what:
+                continue
+            if not self.n.find(host, bench, r["contender"], r["job"]):
+                whys.setdefault((r["contender"], r["reason"]), []).append(r["job"])
+        lines = ["%s without %s: %s" % (name, ", ".join(dict.fromkeys(done)), reason)
+                 for (name, reason), done in whys.items()]
+        return "".join("* %s.\n" % re.sub(r"\s+", " ", line.rstrip(".")) for line in lines) + "\n" * bool(lines)
+
     def mid(self, *args, column="ns", **kw):
         """The median of a series, or None."""
         vs = values(self.n.one(*args, **kw), column)
@@ -102,13 +114,16 @@ class Figures:
             true = next((s for s in found if s["bench"] == "jobs" and s["job"] == "true"), None)
             argv = " ".join(true["argv"]) if true else ""
             hosts = sorted({s["host"] for s in found})
-            rows.append((name, newest["version"], ", ".join(hosts), "`%s`" % argv if argv else "–"))
-        return table(("contender", "version", "hosts", "command line of `true`"), rows)
+            rows.append("* **%s**: %s (%s)%s\n" % (name, newest["version"], ", ".join(hosts),
+                                                 "; a `true` is\n  `%s`" % argv if argv else ""))
+        return "".join(rows)
 
     def make_left_out(self):
         rows, seen = [], set()
         for r in sorted(self.n.left_out.values(), key=lambda r: (r["host"], rank(r["contender"]), r["bench"])):
             what = "everything" if r["job"] == "all" else "%s: %s" % (r["bench"], r["job"])
+            what += "".join(", %d %s" % (r[k], words) for k, words in (
+                ("at_once", "at a time"), ("memory", "bytes of memory"), ("size", "bytes")) if r.get(k))
             row = (r["contender"], r["host"], what, re.sub(r"\s+", " ", r["reason"]).replace("|", "/"))
             if row not in seen:
                 rows.append(row)
@@ -127,7 +142,8 @@ class Figures:
             for job in short[1:]:
                 row.append(self.cell(self.mid(host, "jobs", name, job, column="first_ns")))
             rows.append(row)
-        return table(["ms, median", *short, *(j + ", first byte" for j in short[1:])], rows)
+        return table(["ms, median", *short, *(j + ", first byte" for j in short[1:])], rows) + \
+            self.gaps(host, "jobs", short)
 
     @staticmethod
     def cell(ns):
@@ -176,7 +192,8 @@ class Figures:
             flow = [last - first for last, first in zip(values(s, "last_ns"), values(s, "first_ns"))]
             rows.append((s["contender"], number(size / MIB), ms(total), number(size / MIB / (total * 1e-9)),
                          number(size / MIB / (median(flow) * 1e-9)) if median(flow) else "–"))
-        return table(("", "MiB", "ms in all", "MiB/s in all", "MiB/s between first and last byte"), rows)
+        return table(("", "MiB", "ms in all", "MiB/s in all", "MiB/s between first and last byte"), rows) + \
+            self.gaps(host, "jobs", ("stream",))
 
     def loop(self, host, name, job):
         s = self.n.one(host, "jobs", name, job)
@@ -193,7 +210,7 @@ class Figures:
                 row += [self.cell(own), number(own / plain) if own and plain else "–"]
             if any(c != "–" for c in row[1:]):
                 rows.append(row)
-        return table(["", *(h for j in loops for h in (j + ", ms", "of plain"))], rows)
+        return table(["", *(h for j in loops for h in (j + ", ms", "of plain"))], rows) + self.gaps(host, "jobs", loops)
 
     # ---- memory, rate, death ----
 
@@ -204,11 +221,12 @@ class Figures:
             most = found[-1]
             each = median(values(most, "more_bytes") or [0])
             # Less than nothing is the noise of a machine with other work.
-            rest = (number(each / MIB), int((1 << 30) / each)) if each > 0 else ("–", "–")
-            rows.append((name, self.mib(found[0], "private_bytes"), self.mib(most, "private_bytes"), *rest,
-                         number(values(most, "processes")[0])))
-        return table(("MiB for each", "private, of 1", "private, of 16", "of the host, each more", "fit into 1 GiB",
-                      "processes"), rows)
+            rest = (number(each / MIB), int((1 << 30) / each)) if each > 0 else ("too little to see", "–")
+            exits = values(found[0], "kvm_exits")
+            rows.append((name, self.mib(found[0], "private_bytes"), most["instances"], self.mib(most, "private_bytes"),
+                         *rest, number(values(most, "processes")[0]), exits[0] if exits and exits[0] else "–"))
+        return table(("MiB for each", "private, of 1", "of so many", "private", "of the host, each more", "fit into 1 GiB",
+                      "processes", "VM exits by then"), rows) + self.gaps(host, "idle")
 
     @staticmethod
     def mib(s, column):
@@ -222,20 +240,28 @@ class Figures:
             row = [name]
             for count in counts:
                 ns = self.mid(host, "rate", name, at_once=count)
-                row.append(number(count / (ns * 1e-9)) if ns else "–")
+                row.append(number(count / (ns * 1e-9)) if ns else self.no_rate(host, name, count))
             rows.append(row)
-        return table(["jobs a second", *("%d at a time" % c for c in counts)], rows)
+        return table(["jobs a second", *("%d at a time" % c for c in counts)], rows) + self.gaps(host, "rate")
+
+    def no_rate(self, host, name, count):
+        """What stands where there is no rate."""
+        why = self.n.why(host, "rate", name, "true", at_once=count) or self.n.why(host, "rate", name, "true")
+        if not why:
+            return "not measured"
+        return "too long" if LONG in why else "no room" if "not fit" in why else "failed"
 
     def make_death(self, host):
         rows = []
         for name in self.names(host, "death"):
             s = self.n.one(host, "death", name)
             vs, left = values(s), self.n.one(host, "leftovers", name)
-            late = "not within 10 s" if not vs else ms(median(vs))
+            late = "not within 10 s" if not vs else "0" if median(vs) <= 0 else ms(median(vs))
             most = "–" if not vs else ms(max(vs))
             counts = [values(left, key)[-1] if left else "–" for key in ("processes", "mounts", "cgroups", "files")]
             rows.append((name, "its own" if s.get("own_deadline") else "SIGKILL", late, most, *counts))
-        return table(("", "deadline by", "ms to death", "most", "left: processes", "mounts", "cgroups", "files"), rows)
+        return table(("", "deadline by", "ms to death", "most", "left: processes", "mounts", "cgroups", "files"), rows) + \
+            self.gaps(host, "death")
 
     # ---- where husk's time goes ----
 
@@ -365,6 +391,21 @@ class Figures:
             rows.append(row)
         return table(["private MiB, each", *("of %d" % c for c in counts)], rows)
 
+    def each_gib(self, name):
+        """ms for each GiB more of a machine, or None."""
+        points = [(s["memory"] / MIB / 1024, median(values(s)) * MS) for s in self.by("exact", "growth-memory", contender=name)]
+        return slope(points)[1] if len(points) > 1 else None
+
+    def each_mib(self, name):
+        """ms for each MiB streamed, or None."""
+        points = [(s["size"] / MIB, median(values(s)) * MS) for s in self.by("exact", "growth-stream", contender=name)]
+        return slope(points)[1] if len(points) > 1 else None
+
+    def idle_mib(self, name):
+        """Private MiB of each of the most idle instances, or None."""
+        found = sorted(self.by("exact", "idle", contender=name), key=lambda s: s["instances"])
+        return median(values(found[-1], "private_bytes")) / MIB if found else None
+
     def make_growth_stream(self):
         series = {}
         for s in self.by("exact", "growth-stream"):
@@ -409,7 +450,7 @@ class Figures:
             vs = values(s)
             rows.append((s["contender"] + (", warm" if "warm" in s["job"] else ""), ms(median(vs)),
                          number(plain / median(vs)) if plain else "–"))
-        return table(("ten lines of Python", "ms", "times faster than plain"), rows)
+        return table(("ten lines of Python", "ms", "times faster than plain"), rows) + self.gaps(host, "python")
 
     # ---- numbers inside sentences ----
 
@@ -432,8 +473,15 @@ class Figures:
             "pool-of-bwrap": lambda: true("husk-pool") / true("bwrap"),
             "boot-share": lambda: 100 * (cold("T2") - cold("T1")) / cold("T5"),
             "teardown": lambda: cold("T5") - cold("T4"),
+            "cold-gib": lambda: self.each_gib("husk"),
+            "template-gib": lambda: self.each_gib("husk-template"),
+            "idle-cold": lambda: self.idle_mib("husk"),
+            "idle-template": lambda: self.idle_mib("husk-template"),
+            "idle-bwrap": lambda: self.idle_mib("bwrap"),
+            "stream-of-plain": lambda: self.each_mib("husk") / self.each_mib("plain"),
         }
         try:
-            return number(one[what]())
+            found = one[what]()
         except TypeError:
-            return "(not measured)"
+            found = None
+        return "(not measured)" if found is None else number(found)

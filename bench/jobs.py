@@ -38,14 +38,14 @@ WARM_OUT = len('{"total": "46.20", "rows": 2}\nsubprocess\n')
 class Job:
     """`argv(exact)`, bytes on stdin, bytes that must come out, rounds in the lab."""
 
-    def __init__(self, title, argv, out, exact_rounds, feed=(0, 0), exact=None, slow=1, wall_rounds=20):
+    def __init__(self, title, argv, out, exact_rounds, feed=(0, 0), exact=None, seconds=(0.01, 0.01), wall_rounds=20):
         self.title = title
         self.words = (argv, exact or argv)
         self.out = out
         self.exact_rounds = exact_rounds
         self.feed = feed
         self.wall_rounds = wall_rounds
-        self.slow = slow  # about how many seconds of the lab's host a run takes
+        self.seconds = seconds  # about how long the job itself takes
 
     def argv(self, exact):
         return self.words[exact]
@@ -60,15 +60,15 @@ class Job:
 JOBS = {
     "true": Job("a static `true`", ["/bench/true"], 0, 7, wall_rounds=100),
     "echo": Job("echo of one line", ["/bin/echo", "hello"], 6, 5),
-    "python": Job("a Python one-liner", PYTHON, 3, 3, slow=3),
-    "compile": Job("a C compile and run", COMPILE, 6, 1, slow=10),
-    "stream": Job("stdin to stdout", ["/bin/cat"], 0, 2, feed=(256 * MIB, 4 * MIB), slow=4),
+    "python": Job("a Python one-liner", PYTHON, 3, 3, seconds=(0.05, 0.08)),
+    "compile": Job("a C compile and run", COMPILE, 6, 1, seconds=(0.2, 0.25)),
+    "stream": Job("stdin to stdout", ["/bin/cat"], 0, 2, feed=(256 * MIB, 4 * MIB), seconds=(0.8, 0.08)),
     "cpu": Job("a CPU-bound loop", ["/bench/work", "cpu", "100000000"], 2, 2,
-               exact=["/bench/work", "cpu", "5000000"], slow=4),
+               exact=["/bench/work", "cpu", "5000000"], seconds=(0.5, 0.06)),
     "memory": Job("a memory-bound loop", ["/bench/work", "memory", "10"], 2, 2,
-                  exact=["/bench/work", "memory", "1"], slow=5),
+                  exact=["/bench/work", "memory", "1"], seconds=(0.7, 0.3)),
     "calls": Job("small system calls and forks", ["/bench/work", "calls", "20000"], 2, 2,
-                 exact=["/bench/work", "calls", "20000"], slow=4),
+                 exact=["/bench/work", "calls", "20000"], seconds=(0.2, 0.06)),
 }
 
 # Kept out of the table above: they do not end.

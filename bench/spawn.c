@@ -341,10 +341,12 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	for (long r = -o.warm_up; r < rounds; r++) {
-		for (int i = 0; i < n; i++)
+		for (int i = 0; i < n; i++) {
 			if (run(&c[i], &o, r >= 0))
 				return 1;
-		fflush(stdout);
+			/* Who reads us sees at once that a run hangs. */
+			fflush(stdout);
+		}
 	}
 	return 0;
 }

@@ -11,6 +11,8 @@ import json
 # What tells series apart, beside host, bench, contender and job.
 COORDINATES = ("at_once", "memory", "instances", "size")
 KEY = ("host", "bench", "contender", "job")
+# In a reason: it can be measured, and was not asked for.
+LONG = "only with --long"
 # What holds for all runs of a series.
 COMMON = ("version", "argv", "own_deadline", "stamp", "commit", "facts")
 
@@ -102,9 +104,9 @@ class Numbers:
                 self.leave_out(record)
 
     def leave_out(self, record):
-        key = tuple(record[k] for k in KEY)
+        key = key_of(record)
         if key not in self.left_out or record["stamp"] >= self.left_out[key]["stamp"]:
-            self.left_out[key] = {k: record[k] for k in (*KEY, "stamp", "reason")}
+            self.left_out[key] = {k: record[k] for k in (*KEY, *COORDINATES, "stamp", "reason") if k in record}
 
     def add_kept(self, path):
         """A file of write(): one line for each series."""
@@ -117,18 +119,25 @@ class Numbers:
                 self.series[key] = record
 
     def settle(self):
-        """Forgets what was left out once and works now."""
-        newest = {}
-        for s in self.series.values():
-            for key in ((s["host"], s["bench"], s["contender"], s["job"]), (s["host"], "all", s["contender"], "all")):
-                newest[key] = max(newest.get(key, ""), s["stamp"])
-        self.left_out = {k: r for k, r in self.left_out.items() if r["stamp"] >= newest.get(k, "")}
+        """Forgets what was left out once and works now, or was only not measured again."""
+        newest, nowhere = {}, (None,) * len(COORDINATES)
+        for key, s in self.series.items():
+            for k in (key, key[:4] + nowhere, (s["host"], "all", s["contender"], "all") + nowhere):
+                newest[k] = max(newest.get(k, ""), s["stamp"])
+        self.left_out = {k: r for k, r in self.left_out.items() if r["stamp"] >= newest.get(k, "") and
+                         not (LONG in r["reason"] and k in self.series)}
+
+    def why(self, host, bench, contender, job, **coordinates):
+        """Why there is no series, or None."""
+        want = {"host": host, "bench": bench, "contender": contender, "job": job, **coordinates}
+        r = self.left_out.get(key_of(want))
+        return r["reason"] if r else None
 
     def write(self, path):
         with open(path, "w") as f:
             for _, s in sorted(self.series.items(), key=lambda item: repr(item[0])):
                 f.write(json.dumps(s, separators=(",", ":")) + "\n")
-            for _, r in sorted(self.left_out.items()):
+            for _, r in sorted(self.left_out.items(), key=lambda item: repr(item[0])):
                 f.write(json.dumps(r, separators=(",", ":")) + "\n")
 
     def find(self, host, bench, contender=None, job=None, **coordinates):

@@ -11,6 +11,12 @@ vm_available() {
 		die "no KVM here that runs Linux guests"
 }
 
+# vm_pci_kernel: that there is a kernel for monitors whose devices are on PCI.
+vm_pci_kernel() {
+	[ -r "${BENCH_PCI_KERNEL:-}" ] ||
+		die "husk's kernel has no PCI (name one in BENCH_PCI_KERNEL)"
+}
+
 # vm_cmdline WORD CMD...: prints the kernel's command line, with WORD in it.
 vm_cmdline() {
 	local word out="root=/dev/vda ro quiet loglevel=1 panic=-1 reboot=t tsc=reliable"

@@ -44,6 +44,68 @@ bundle() {
 }
 check "an OCI bundle has the job's words" is "$(bundle)" "['sh', '-c', 'a \"b\"\\nc\\\\']"
 
+### monitors that Debian 12 does not have: at least they would be asked in their language
+
+mkdir "$tmp/monitors"
+cat >"$tmp/monitors/any" <<'END'
+#!/usr/bin/python3
+"""A monitor's command line, judged by its manual: prints the kernel's, or says what is wrong."""
+import json, os, sys
+name, words = os.path.basename(sys.argv[0]), sys.argv[1:]
+if words in (["version"], ["--version"]):
+    sys.exit(print(name, "0.1"))
+known = {
+    "lkvm": "--name --kernel --disk --mem --cpus --console --network --params",
+    "cloud-hypervisor": "--kernel --cmdline --disk --cpus --memory --serial --console",
+    "firecracker": "--no-api --level --config-file",
+}[name].split()
+words = words[1:] if name == "lkvm" and words[0] == "run" else words
+options = {}
+while words:
+    word = words.pop(0)
+    if word not in known:
+        sys.exit("%s knows no '%s'" % (name, word))
+    options[word] = None if word == "--no-api" else words.pop(0)
+if name == "firecracker":
+    with open(options["--config-file"]) as f:
+        config = json.load(f)
+    (disk,), boot = config["drives"], config["boot-source"]
+    assert disk["is_read_only"] and not disk["is_root_device"] and config["machine-config"]["mem_size_mib"] == 256
+    kernel, image, line = boot["kernel_image_path"], disk["path_on_host"], boot["boot_args"]
+else:
+    kernel, line = options["--kernel"], options.get("--params") or options["--cmdline"]
+    image = options["--disk"].split(",")[0].replace("path=", "")
+print(kernel, image, line[line.index("init="):])
+END
+chmod +x "$tmp/monitors/any"
+for monitor in lkvm cloud-hypervisor firecracker; do
+	ln -s any "$tmp/monitors/$monitor"
+done
+printf '#!/bin/sh\n' >"$tmp/monitors/husk"
+chmod +x "$tmp/monitors/husk"
+
+asked() { # ADAPTOR VERB [CMD...]
+	PATH=$tmp/monitors:$PATH BENCH_STATE=$tmp BENCH_IMAGE=/i BENCH_PVH=/k BENCH_BZIMAGE=/dev/null \
+		BENCH_HUSK=$tmp/monitors/husk BENCH_KERNEL=/k "bench/contenders/$1" "${@:2}" 2>&1
+}
+started() { # ADAPTOR CMD...: the command line that it prints, run
+	local words
+	mapfile -d '' -t words < <(BENCH_PCI_KERNEL=/k asked "$1" run "${@:2}")
+	"${words[@]}" 2>&1
+}
+for adaptor in kvmtool cloud-hypervisor firecracker; do
+	check "$adaptor is asked for a kernel, a disk and the job" \
+		is "$(started "$adaptor" sh -c 'a "b%')" '/k /i init=/bench/guest -- sh -c a%20%22b%25'
+	check "$adaptor cannot feed a job its input, and says so" \
+		is "$(BENCH_PCI_KERNEL=/k BENCH_INPUT=1 asked "$adaptor" run cat)" \
+		"$adaptor: a console has no end of file for the job's input"
+done
+for adaptor in kvmtool cloud-hypervisor; do
+	check "$adaptor without a kernel for it says so" is "$(asked "$adaptor" available)" \
+		"$adaptor: husk's kernel has no PCI (name one in BENCH_PCI_KERNEL)"
+done
+check "firecracker says its version" is "$(asked firecracker available)" "firecracker 0.1"
+
 ### a world of bench's own: a copy of it, a small root, a husk that is none
 
 tree=$tmp/tree
@@ -93,6 +155,9 @@ run_bench() { # WORD...
 runs_of() { # CONTENDER: lines of raw numbers
 	cat "$tmp"/build/bench/*.jsonl | grep '"kind": "run"' | grep -c "\"contender\": \"$1\""
 }
+lacks_process() { # COMMAND LINE
+	! pgrep -f -x -- "$1"
+}
 says() { grep -qxF -- "$1" "$tmp/out" || { cat "$tmp/out"; return 1; }; }
 
 check "two contenders and one job" run_bench plain bwrap true jobs
@@ -107,6 +172,21 @@ full_line() {
 	END
 }
 check "each line has host, version and command line, and they took turns" full_line
+rm "$tmp"/build/bench/*.jsonl
+
+adaptor sleeper <<-'END'
+	available() { echo 1; }
+	prepare() { :; }
+	# It proves itself, and is then never done.
+	run() { if [ "$1" = /bench/true ]; then argv sleep 100000; else argv "chroot=$BENCH_ROOT" "$@"; fi; }
+END
+check "one that hangs does not stop the others" run_bench --limit 10 plain sleeper bwrap true jobs
+check "it is named with its reason" says \
+	"wall: sleeper left out (jobs, true): hung: no end of a run within 10 s"
+check "the others have their runs all the same" is "$(runs_of plain) $(runs_of bwrap) $(runs_of sleeper)" "2 2 0"
+check "nothing of it is left" lacks_process "sleep 100000"
+check "what is done is not done again" run_bench --continue plain bwrap true jobs
+check "so there are no more runs than before" is "$(runs_of plain) $(runs_of bwrap)" "2 2"
 rm "$tmp"/build/bench/*.jsonl
 
 check "wrong adaptors do not stop the others" \
