@@ -208,9 +208,12 @@ static enum vcpu_order wait_for_order(struct vcpu *v)
 }
 
 /*
- * The kick and nothing else: all other signals are the loop's. Set as a whole,
- * since the C library starts threads with all blocked and does not look
- * whether its own call to undo that has worked.
+ * The kick, and a terminal's no: all other signals are the loop's. A device
+ * that is entered from here reads and writes the job's streams here, and to a
+ * thread that blocks them a terminal in the background says EIO, or nothing,
+ * instead of stopping husk. Set as a whole, since the C library starts threads
+ * with all blocked and does not look whether its own call to undo that has
+ * worked.
  */
 static int take_kicks(struct err *e)
 {
@@ -219,6 +222,8 @@ static int take_kicks(struct err *e)
 
 	sigfillset(&others);
 	sigdelset(&others, VCPU_SIGNAL);
+	sigdelset(&others, SIGTTIN);
+	sigdelset(&others, SIGTTOU);
 	r = pthread_sigmask(SIG_SETMASK, &others, NULL);
 	return r ? err_set(e, r, "let a vCPU be stopped: %s", strerror(r)) : 0;
 }
