@@ -12,6 +12,13 @@
  * QEMU dies with this process whatever ends it, SIGKILL included, and the lock
  * dies with both, so a stale DIR needs no cleaning.
  *
+ * While somebody runs something, QEMU gets a frame that says nothing every
+ * second. Its processor loses an interrupt now and then: VMRUN sets a bit of
+ * cpu->interrupt_request without the lock under which the device thread sets
+ * another (helper_vmrun of QEMU 7.2). If it was the local timer's, and the lab
+ * idle, the lab slept until anything else interrupted it, for ever if nothing
+ * did. The next interrupt of any kind delivers both.
+ *
  * --pause stops QEMU while nobody runs anything: under -icount sleep=off an
  * idle guest races from timer to timer and would take a whole host processor.
  */
@@ -36,6 +43,7 @@
 /* The agent has as many places; later clients wait to be accepted. */
 #define CLIENTS	     64
 #define PORT_BACKLOG (8u << 20)
+#define POKE_MS	     1000
 
 /* A client slot stays used until the agent has sent WIRE_EXIT for it. */
 struct client {
@@ -56,6 +64,7 @@ struct labd {
 	bool pause;
 	bool paused;
 	bool down;
+	long poked_ms;
 	uint32_t next_id;
 	struct buf rx;
 	struct buf tx;
@@ -212,19 +221,45 @@ static void clients_serve(struct labd *d, const struct pollfd *p)
 	}
 }
 
-static void qemu_pause(struct labd *d)
+static long ms_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static bool labd_busy(const struct labd *d)
 {
 	bool busy = d->tx.len > 0;
 
-	if (!d->pause)
-		return;
 	for (int i = 0; i < CLIENTS; i++)
 		busy |= d->clients[i].used && d->clients[i].opened &&
 			!d->clients[i].over;
-	if (busy == !d->paused)
+	return busy;
+}
+
+static void qemu_pause(struct labd *d, bool busy)
+{
+	if (!d->pause || busy == !d->paused)
 		return;
 	kill(d->qemu, busy ? SIGCONT : SIGSTOP);
 	d->paused = !busy;
+}
+
+/* Returns how long poll may wait for the next time. */
+static int qemu_poke(struct labd *d, bool busy)
+{
+	struct wire_head h = { .type = WIRE_POKE };
+	long now = ms_now();
+
+	if (d->pause || !busy)
+		return -1;
+	if (now - d->poked_ms >= POKE_MS && !d->tx.len) {
+		wire_put(&d->tx, h, NULL);
+		d->poked_ms = now;
+	}
+	return POKE_MS;
 }
 
 /* True when the lab has to end: a signal came or QEMU is gone. */
@@ -245,11 +280,15 @@ static bool signal_ends(struct labd *d)
 static void labd_serve(struct labd *d)
 {
 	struct pollfd p[3 + CLIENTS];
+	bool busy;
+	int wait;
 
 	while (!d->down) {
-		qemu_pause(d);
+		busy = labd_busy(d);
+		qemu_pause(d, busy);
+		wait = qemu_poke(d, busy);
 		poll_prepare(d, p);
-		if (poll(p, 3 + CLIENTS, -1) < 0 && errno != EINTR)
+		if (poll(p, 3 + CLIENTS, wait) < 0 && errno != EINTR)
 			return;
 		if (p[1].revents && signal_ends(d))
 			return;
@@ -283,14 +322,6 @@ static void __attribute__((noreturn)) qemu_exec(char **argv, int port, pid_t up)
 	execvp(argv[0], argv);
 	dprintf(2, "cannot run '%s': %s\n", argv[0], strerror(errno));
 	_exit(127);
-}
-
-static long ms_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* NULL once the agent has said that it is ready, else what went wrong. */

@@ -35,6 +35,7 @@ enum wire_type {
 	WIRE_EXIT,	 /* agent -> client: u32 status as a shell counts it */
 	WIRE_HANGUP,	 /* labd -> agent: the client is gone, kill it all */
 	WIRE_DOWN,	 /* client -> labd: end the lab */
+	WIRE_POKE,	 /* labd -> agent: says nothing, but interrupts */
 	WIRE_TYPES
 };
 

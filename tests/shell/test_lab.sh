@@ -228,6 +228,11 @@ check "what a command leaves running" status 0 sh -c \
 	'setsid sleep 98763 & (sleep 98764 &) ; exit 0'
 check "is gone when run returns" status 1 pgrep -f '[s]leep 9876[34]'
 
+# shellcheck disable=SC2016 # expanded there
+check "while a command runs, something interrupts the lab" status 0 \
+	--timeout 60 sh -c 'n() { grep "virtio.*-virtqueues" /proc/interrupts; }
+		sleep 0.5; was=$(n); while [ "$(n)" = "$was" ]; do sleep 0.2; done'
+
 check "--timeout ends it with 124" status 124 --timeout 1 sh -c \
 	'setsid sleep 98765 & trap "" TERM; sleep 98766'
 check "with everything it started" status 1 pgrep -f '[s]leep 9876[56]'
