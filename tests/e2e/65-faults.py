@@ -33,7 +33,7 @@ def trace(args, *options):
     log = os.path.join(FOLDER, "strace")
     p = subprocess.Popen(["strace", "-f", "-qq", "-o", log, *options, *args], env=ENV, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    signal.alarm(PATIENCE)
+    be_patient()
     try:
         out, err = p.communicate(timeout=120)
     except subprocess.TimeoutExpired:

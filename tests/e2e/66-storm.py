@@ -45,7 +45,7 @@ def family(pid):
 
 def launch(options, i):
     """One of them, with what it says going nowhere."""
-    signal.alarm(PATIENCE)
+    be_patient()
     r, w = os.pipe()
     p = subprocess.Popen(argv("sh", "-c", WORK[i % len(WORK)], options=["--result-fd", str(w), *options]),
                          pass_fds=[w], env=ENV, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,

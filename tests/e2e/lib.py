@@ -9,10 +9,12 @@ decides), so a test may use pipes, signals and /proc freely.
 """
 
 import atexit
+import faulthandler
 import hashlib
 import json
 import os
 import shutil
+import select
 import signal
 import struct
 import subprocess
@@ -25,7 +27,7 @@ import traceback
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # A hang, not a speed limit: the lab is slow and its machine shared.
-PATIENCE = 900
+PATIENCE = 500
 
 
 FOLDER = "/dev/shm/husk-e2e"
@@ -206,13 +208,106 @@ def start(*cmd, options=(), **kw):
         kw.setdefault(name, subprocess.PIPE)
     kw.setdefault("env", ENV)
     # Each run starts the patience of its test anew.
-    signal.alarm(PATIENCE)
+    be_patient()
     p = subprocess.Popen(argv(*cmd, options=options), bufsize=0, **kw)
     _started.append(p)
     return p
 
 
+# ---- when a test does not end ----
+
+def _text(path):
+    try:
+        with open(path, errors="replace") as f:
+            return f.read().strip("\n")
+    except OSError as e:
+        return "(%s)" % e.strerror
+
+
+def _what_runs(suite, watcher):
+    """Lines on where the suite, all that it started and every husk are, in the kernel's eyes."""
+    stats = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        head, _, tail = _text("/proc/%s/stat" % pid).rpartition(") ")
+        if tail:
+            stats[int(pid)] = head.partition("(")[2], tail.split()
+    tree = [suite]
+    tree += [p for p, (name, _) in stats.items() if name == "husk"]
+    for p in tree:
+        tree += [c for c, (_, f) in stats.items() if int(f[1]) == p and c not in tree]
+    lines = ["up %s, load %s" % (_text("/proc/uptime"), _text("/proc/loadavg"))]
+    for p in (p for p in tree if p in stats and p != watcher):
+        name, f = stats[p]
+        lines.append("%d (%s) of %s: %s, ticks %s+%s, exit %s" % (p, name, f[1], f[0], f[11], f[12], f[49]))
+        for t in sorted(os.listdir("/proc/%d/task" % p), key=int)[:6] if os.path.exists("/proc/%d/task" % p) else ():
+            at = "/proc/%d/task/%s/" % (p, t)
+            stack = [line.split()[1].partition("+")[0] for line in _text(at + "stack").splitlines()[:4] if "+" in line]
+            lines.append("  %s %s: %s, syscall %s, %s" % (
+                t, _text(at + "comm"), _text(at + "stat").rpartition(") ")[2][:1],
+                " ".join(_text(at + "syscall").split()[:3]), " < ".join(stack)))
+    return lines[:40]
+
+
+class _Watcher:
+    """A process that outlives a test which neither ends nor takes its alarm.
+
+    Python runs no handler while its main thread is in a wait that only
+    SIGKILL ends, and no thread while it is in vfork.
+    """
+
+    def __init__(self):
+        # Python's stack, which faulthandler writes without Python's help.
+        self.stack = tempfile.TemporaryFile(dir="/dev/shm")
+        r, self.pipe = os.pipe()
+        self.suite = os.getpid()
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.pipe)
+            os.setsid()
+            try:
+                self.watch(r)
+            finally:
+                os._exit(0)
+        os.close(r)
+
+    def tell(self, text):
+        """A new test, or a new run in it: patience begins anew."""
+        self.stack.truncate(0)
+        self.stack.seek(0)
+        faulthandler.dump_traceback_later(PATIENCE + 30, file=self.stack)
+        os.write(self.pipe, b"%s\n" % text.encode())
+
+    def watch(self, r):
+        name = "0"
+        while select.select([r], [], [], PATIENCE + 60)[0]:
+            text = os.read(r, 1 << 16)
+            if not text:
+                return
+            name = text.decode().split("\n")[-2]
+        self.stack.seek(0)
+        said = self.stack.read().decode(errors="replace").splitlines()
+        print("not ok %s: no end in sight after %d s, nor does its alarm end it" % (name, PATIENCE + 60))
+        for line in said[:20] + _what_runs(self.suite, os.getpid()):
+            print("# " + line)
+        sys.stdout.flush()
+        os.kill(self.suite, signal.SIGKILL)
+
+
+_watcher = None
+_current = ""
+_late = []
+
+
+def be_patient():
+    """From here on the test has its whole patience again."""
+    signal.alarm(PATIENCE)
+    if _watcher and _watcher.suite == os.getpid():
+        _watcher.tell(_current)
+
+
 def _lose_patience(signum, frame):
+    _late.extend(_what_runs(os.getpid(), _watcher.pid))
     raise AssertionError("no end in sight after %d s" % PATIENCE)
 
 
@@ -414,7 +509,7 @@ def corrupted(code):
     Stands for a kernel that a job has taken over: what it then does with the
     processor is what husk must bear.
     """
-    with open(os.path.join(ROOT, "build/kernel/System.map")) as f:
+    with open(_ram_copy(os.path.join(ROOT, "build/kernel/System.map"))) as f:
         addr = next(int(line.split()[0], 16) for line in f if line.split()[2] == TRAP_SYMBOL)
     data = bytearray(head_of(KERNEL, 1 << 30))
     phoff, = struct.unpack_from("<Q", data, 32)
@@ -435,20 +530,28 @@ def main():
     if sys.argv[1:]:
         tests = [t for t in tests if any(a in t.__name__ for a in sys.argv[1:])]
     print("1..%d" % len(tests), flush=True)
+    global _watcher, _current
+    _watcher = _Watcher()
+    signal.signal(signal.SIGALRM, _lose_patience)
     failed = 0
     for i, t in enumerate(tests, 1):
         name = (t.__doc__ or t.__name__).strip().split("\n")[0]
+        _current = "%d - %s" % (i, name)
         try:
-            signal.signal(signal.SIGALRM, _lose_patience)
-            signal.alarm(PATIENCE)
+            be_patient()
             t()
-            print("ok %d - %s" % (i, name), flush=True)
+            print("ok " + _current, flush=True)
         except Exception as e:  # a test may fail in any way
             failed += 1
-            print("not ok %d - %s: %s" % (i, name, str(e).replace("\n", "\\n")[:600]), flush=True)
+            print("not ok %s: %s" % (_current, str(e).replace("\n", "\\n")[:600]), flush=True)
+            for line in _late:
+                print("# " + line, flush=True)
             traceback.print_exc()
             sys.stderr.flush()
         finally:
+            _late.clear()
             signal.alarm(0)
             _end_all()
+    _current = "%d - the end of the suite" % (len(tests) + 1)
+    _watcher.tell(_current)
     sys.exit(1 if failed else 0)
