@@ -13,11 +13,12 @@
  * dies with both, so a stale DIR needs no cleaning.
  *
  * While somebody runs something, QEMU gets a frame that says nothing every
- * second. Its processor loses an interrupt now and then: VMRUN sets a bit of
- * cpu->interrupt_request without the lock under which the device thread sets
- * another (helper_vmrun of QEMU 7.2). If it was the local timer's, and the lab
- * idle, the lab slept until anything else interrupted it, for ever if nothing
- * did. The next interrupt of any kind delivers both.
+ * POKE_MS. Its processor loses an interrupt now and then: helper_vmrun of QEMU
+ * 7.2 sets a bit of cpu->interrupt_request without the lock under which the
+ * device thread sets another. If that was for the local timer, and the lab at
+ * rest, it slept (HLT=1, IF=1, the timer's vector in IRR, nothing in ISR) until
+ * anything else interrupted it, for ever if nothing did. The next interrupt of
+ * any kind delivers both.
  *
  * --pause stops QEMU while nobody runs anything: under -icount sleep=off an
  * idle guest races from timer to timer and would take a whole host processor.
@@ -43,7 +44,7 @@
 /* The agent has as many places; later clients wait to be accepted. */
 #define CLIENTS	     64
 #define PORT_BACKLOG (8u << 20)
-#define POKE_MS	     1000
+#define POKE_MS	     200
 
 /* A client slot stays used until the agent has sent WIRE_EXIT for it. */
 struct client {
