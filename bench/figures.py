@@ -219,9 +219,9 @@ class Figures:
         for name in self.names(host, "idle"):
             found = sorted(self.by(host, "idle", contender=name), key=lambda s: s["instances"])
             most = found[-1]
-            each = median(values(most, "more_bytes") or [0])
-            # Less than nothing is the noise of a machine with other work.
-            rest = (number(each / MIB), int((1 << 30) / each)) if each > 0 else ("too little to see", "–")
+            own, each = (median(values(most, column) or [0]) for column in ("private_bytes", "more_bytes"))
+            # The host cannot need less than that; if it seems so, other things have come and gone.
+            rest = (number(each / MIB) if each >= own else "unseen", int((1 << 30) / max(own, each, 1)))
             exits = values(found[0], "kvm_exits")
             rows.append((name, self.mib(found[0], "private_bytes"), most["instances"], self.mib(most, "private_bytes"),
                          *rest, number(values(most, "processes")[0]), exits[0] if exits and exits[0] else "–"))

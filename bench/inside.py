@@ -338,7 +338,7 @@ def do_target_python(contenders):
 def do_target_byte(contenders):
     """A static program that writes a byte: T3 without the cost of a dynamic one."""
     commands = each(contenders, "byte", "byte", lambda c: c.argv("/bench/work", "byte"))
-    measure("byte", "byte", commands, rounds_of(5, 100), ["-o"], 2)
+    measure("byte", "byte", commands, rounds_of(5, 20), ["-o"], 2)
 
 
 def steps(contenders):
@@ -362,7 +362,7 @@ def steps(contenders):
         yield "jobs", name, runs(job.exact_rounds if exact else job.wall_rounds, job.seconds[exact]), \
             lambda j=name: do_job(contenders, j)
     yield "targets", "ten lines of Python", runs(2 if exact else 20, 0.2), lambda: do_target_python(contenders)
-    yield "targets", "first byte", runs(5 if exact else 100), lambda: do_target_byte(contenders)
+    yield "targets", "first byte", runs(5 if exact else 20), lambda: do_target_byte(contenders)
     for name in PLAN["jobs"]:
         yield "status", "exits of " + name, runs(1, jobs.JOBS[name].seconds[exact], husks), \
             lambda j=name: do_status(contenders, j)
@@ -372,7 +372,8 @@ def steps(contenders):
         yield "growth", "%d MiB of memory" % mib, runs(3, 0.1, husks), lambda m=mib: do_growth_memory(contenders, m)
     for mib in (1, 2, 8) if exact else ():
         yield "growth", "%d MiB through" % mib, runs(1, 0.02 * mib), lambda m=mib: do_growth_stream(contenders, m)
-    yield "death", "deadline and SIGKILL", 3 * starts, lambda: do_death(contenders)
+    yield "death", "deadline and SIGKILL", 3 * starts if exact else 1.5 * runs(20, 1), \
+        lambda: do_death(contenders)
 
 
 def prove(c):

@@ -58,7 +58,7 @@ class Job:
 
 
 JOBS = {
-    "true": Job("a static `true`", ["/bench/true"], 0, 7, wall_rounds=100),
+    "true": Job("a static `true`", ["/bench/true"], 0, 7, wall_rounds=50),
     "echo": Job("echo of one line", ["/bin/echo", "hello"], 6, 5),
     "python": Job("a Python one-liner", PYTHON, 3, 3, seconds=(0.05, 0.08)),
     "compile": Job("a C compile and run", COMPILE, 6, 1, seconds=(0.2, 0.25)),

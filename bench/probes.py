@@ -16,6 +16,8 @@ import time
 PATIENCE_S = 60
 # How long after a kill leftovers are counted: what is still ending is none.
 SETTLE_S = 2
+# Between two deadlines, each of which has ended all that it began.
+BREATH_S = 0.3
 
 
 def is_pool(pid):
@@ -145,7 +147,7 @@ def deadline(argv, seconds, own, pools=False):
     The contender's own deadline where it has one, else SIGKILL at that time,
     as timeout(1) would do. None when something was still there 10 s later.
     """
-    time.sleep(SETTLE_S)
+    time.sleep(BREATH_S)
     before = pids(pools)
     begin = time.monotonic()
     p = start(argv)

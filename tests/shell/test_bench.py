@@ -138,6 +138,31 @@ def test_left_out_and_back():
     eq(len(n.left_out), 1)
 
 
+def test_gaps():
+    """a cell without a figure says why, and what only was not asked for again keeps its old one"""
+    out = {"kind": "left_out", "host": "exact", "bench": "rate", "job": "true", "stamp": "20260103T000000"}
+    n = kept([run("a", 5 * 10**6, bench="rate", at_once=2),
+              dict(out, contender="a", at_once=8, reason="8 at a time take 9 s of the lab: " + stats.LONG),
+              dict(out, contender="a", at_once=64, reason="64 at a time do not fit into this host's memory"),
+              run("b", 10**9, bench="rate", at_once=64), run("b", 10**6, bench="rate", at_once=8),
+              dict(out, contender="b", at_once=64, reason=stats.LONG),
+              dict(out, contender="c", reason="hung: no end of a run within 8 s")])
+    n.settle()
+    eq(n.why("exact", "rate", "b", "true", at_once=64), None)
+    text = figures.Figures(n, "/nonexistent").make("rate exact")
+    rows = [line.replace(" ", "") for line in text.split("\n")]
+    assert "|a|400|toolong|noroom|" in rows and "|b|notmeasured|8000|64.0|" in rows, text
+    assert "* c without true: hung: no end of a run within 8 s." in text, text
+
+
+def test_sentences():
+    """how a run grows with memory comes from the series, and is not measured without them"""
+    gib = 1 << 30
+    n = kept([run("husk", 10**6 * (7 + 3 * k), bench="growth-memory", memory=k * gib) for k in (1, 2, 4)])
+    f = figures.Figures(n, "/nonexistent")
+    eq((f.make("value cold-gib"), f.make("value template-gib")), ("3.00", "(not measured)"))
+
+
 def test_broken_numbers():
     """a line that is no JSON object is named by file and line"""
     for bad in ("{", "[]\n", "progress\n"):
