@@ -5,7 +5,8 @@
 LAB_DIR	   := tests/lab
 LAB_CACHE  := $(BUILD)/cache/lab-kernel
 LAB_PROGS  := $(BUILD)/lab/bin/agent $(BUILD)/lab/bin/labd \
-	      $(BUILD)/lab/bin/lab-run $(BUILD)/lab/bin/probe
+	      $(BUILD)/lab/bin/lab-run $(BUILD)/lab/bin/probe \
+	      $(BUILD)/lab/bin/mend.so
 LAB_CFLAGS := $(STD) $(WARN) -O2 -g $(CFLAGS)
 
 lab_STAMP  := $(CC) $(LAB_CFLAGS) $(abspath $(BUILD)/lab)
@@ -16,8 +17,10 @@ $(BUILD)/lab/bin/agent: $(LAB_DIR)/agent.c
 $(BUILD)/lab/bin/labd: $(LAB_DIR)/labd.c
 $(BUILD)/lab/bin/lab-run: $(LAB_DIR)/client.c
 $(BUILD)/lab/bin/probe: $(LAB_DIR)/probe.c
+$(BUILD)/lab/bin/mend.so: LAB_LDFLAGS := -shared -fPIC
+$(BUILD)/lab/bin/mend.so: $(LAB_DIR)/mend.c
 
-$(filter-out %/probe,$(LAB_PROGS)): $(LAB_DIR)/wire.c $(LAB_DIR)/wire.h
+$(filter-out %/probe %/mend.so,$(LAB_PROGS)): $(LAB_DIR)/wire.c $(LAB_DIR)/wire.h
 
 $(LAB_PROGS): $(BUILD)/.flags-lab
 	$(call say,CC,$@)

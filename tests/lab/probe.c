@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Shows that the lab's /dev/kvm is what husk expects of a KVM host, with real
- * mode guests of a few instructions: probe vm|smp|ioeventfd|irqfd|msi-smp
+ * mode guests of a few instructions: probe vm|smp|ioeventfd|irqfd|msi-smp|once
  * Status 0 and no output when it works, 1 and one line when it does not.
  * `probe forkexec` prints the median nanoseconds of 31 fork + exec + wait of
  * itself, to see whether a clock repeats.
@@ -245,12 +245,12 @@ static int irqfd_route(const struct vm *vm, unsigned int target)
 	return fd;
 }
 
-static void handler_install(const struct vm *vm)
+static void handler_install(const struct vm *vm, const void *code, size_t len)
 {
 	const unsigned short entry[2] = { HANDLER, 0 };
 
 	memcpy(vm->mem + VECTOR * 4, entry, sizeof(entry));
-	memcpy(vm->mem + HANDLER, code_out, sizeof(code_out));
+	memcpy(vm->mem + HANDLER, code, len);
 }
 
 static void probe_irqfd(void)
@@ -259,7 +259,7 @@ static void probe_irqfd(void)
 	struct vcpu v = vcpu_make(&vm, 0, code_wait, sizeof(code_wait));
 	int fd;
 
-	handler_install(&vm);
+	handler_install(&vm, code_out, sizeof(code_out));
 	apic_enable(&v);
 	fd = irqfd_route(&vm, 0);
 	vcpu_expect(&v, PORT_READY, 'R');
@@ -276,7 +276,7 @@ static void probe_msi_smp(void)
 	pthread_t thread;
 	int fd;
 
-	handler_install(&vm);
+	handler_install(&vm, code_out, sizeof(code_out));
 	v[0] = vcpu_make(&vm, 0, code_wait, sizeof(code_wait));
 	v[1] = vcpu_make(&vm, 1, code_wait, sizeof(code_wait));
 	apic_enable(&v[1]);
@@ -287,6 +287,45 @@ static void probe_msi_smp(void)
 	if (eventfd_write(fd, 1) < 0)
 		fail("write the irqfd");
 	pthread_join(thread, NULL);
+}
+
+/* int VECTOR; and on as code_wait */
+static const unsigned char code_int[] = { 0xcd, VECTOR,	    0xfb, 0xb0, 'R',
+					  0xe6, PORT_READY, 0xf4, 0xeb, 0xfd };
+
+/*
+ * Counts how often it was entered, then computes without an exit for longer
+ * than a tick of the host, interrupts off, and tells the count:
+ *	inc byte [0x3000]; mov ecx, 5000000; again: dec ecx; jnz again;
+ *	mov al, [0x3000]; out 0x10, al; iret
+ */
+static const unsigned char code_count[] = { 0xfe, 0x06, 0x00, 0x30,	 0x66,
+					    0xb9, 0x40, 0x4b, 0x4c,	 0x00,
+					    0x66, 0x49, 0x75, 0xfc,	 0xa0,
+					    0x00, 0x30, 0xe6, PORT_DONE, 0xcf };
+
+/*
+ * One message is one interrupt, also if the host's timer fires after it and
+ * before anything else makes the guest exit: it has touched all its pages.
+ */
+static void probe_once(void)
+{
+	struct vm vm = vm_make(true);
+	struct vcpu v = vcpu_make(&vm, 0, code_int, sizeof(code_int));
+	int fd;
+
+	handler_install(&vm, code_count, sizeof(code_count));
+	apic_enable(&v);
+	fd = irqfd_route(&vm, 0);
+	vcpu_expect(&v, PORT_DONE, 1);
+	vcpu_expect(&v, PORT_READY, 'R');
+	if (eventfd_write(fd, 1) < 0)
+		fail("write the irqfd");
+	vcpu_run(&v);
+	if (v.port != PORT_DONE)
+		wrong("expected an out, got exit", (int)v.run->exit_reason);
+	if (v.value != 2)
+		wrong("more than one interrupt came of one", v.value - 1);
 }
 
 #define ROUNDS 31
@@ -340,6 +379,7 @@ int main(int argc, char **argv)
 		       { "ioeventfd", probe_ioeventfd },
 		       { "irqfd", probe_irqfd },
 		       { "msi-smp", probe_msi_smp },
+		       { "once", probe_once },
 		       { "forkexec", probe_forkexec },
 		       { "nothing", probe_nothing } };
 
@@ -349,6 +389,7 @@ int main(int argc, char **argv)
 		probes[i].run();
 		return 0;
 	}
-	fputs("usage: probe vm|smp|ioeventfd|irqfd|msi-smp|forkexec\n", stderr);
+	fputs("usage: probe vm|smp|ioeventfd|irqfd|msi-smp|once|forkexec\n",
+	      stderr);
 	return 125;
 }

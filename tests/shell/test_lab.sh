@@ -297,6 +297,15 @@ icount() {
 		[ $(((a > b ? a - b : b - a) * 100)) -lt "$a" ]
 }
 check "--icount: the same work takes the same time within 1 %" icount </dev/null
+check "--icount: an interrupt comes to a guest once" \
+	status 0 --icount --timeout 60 probe once
+unknown() {
+	local said
+	said=$(LD_PRELOAD=$build/lab/bin/mend.so /bin/true 2>&1) &&
+		equal "${said%%:*}, ${said#*: }" "lab, not mended, an unknown QEMU: \
+with --icount, guests may hang (tests/lab/mend.c)"
+}
+check "a program that mend.so does not know is left alone" unknown
 
 # --- starting and failing
 
