@@ -275,19 +275,19 @@ class _Watcher:
         """A new test, or a new run in it: patience begins anew."""
         self.stack.truncate(0)
         self.stack.seek(0)
-        faulthandler.dump_traceback_later(PATIENCE + 30, file=self.stack)
+        faulthandler.dump_traceback_later(PATIENCE * 1.06, file=self.stack)
         os.write(self.pipe, b"%s\n" % text.encode())
 
     def watch(self, r):
         name = "0"
-        while select.select([r], [], [], PATIENCE + 60)[0]:
+        while select.select([r], [], [], PATIENCE * 1.12)[0]:
             text = os.read(r, 1 << 16)
             if not text:
                 return
             name = text.decode().split("\n")[-2]
         self.stack.seek(0)
         said = self.stack.read().decode(errors="replace").splitlines()
-        print("not ok %s: no end in sight after %d s, nor does its alarm end it" % (name, PATIENCE + 60))
+        print("not ok %s: no end in sight after %d s, nor does its alarm end it" % (name, PATIENCE * 1.12))
         for line in said[:20] + _what_runs(self.suite, os.getpid()):
             print("# " + line)
         sys.stdout.flush()
@@ -306,9 +306,9 @@ def be_patient():
         _watcher.tell(_current)
 
 
-def _lose_patience(signum, frame):
+def _lose_patience(signum=None, frame=None, what="no end in sight"):
     _late.extend(_what_runs(os.getpid(), _watcher.pid))
-    raise AssertionError("no end in sight after %d s" % PATIENCE)
+    raise AssertionError("%s after %d s" % (what, PATIENCE))
 
 
 def _end_all():
@@ -352,14 +352,14 @@ def pattern(n, seed=0):
     return (block * (n // len(block) + 1))[:n]
 
 
-def wait_for(cond, what, patience=PATIENCE):
-    end = time.monotonic() + patience
+def wait_for(cond, what):
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         v = cond()
         if v:
             return v
         time.sleep(0.02)
-    raise AssertionError("timed out waiting for " + what)
+    _lose_patience(what="no " + what)
 
 
 def children(pid):

@@ -81,4 +81,34 @@ no_suite() {
 }
 check "a run without a suite fails" no_suite
 
+# A suite of the end-to-end tests that loses its patience says what runs.
+cat >"$tmp/hangs.py" <<-'END'
+	import ctypes
+	import lib
+	lib.PATIENCE = 5
+	from lib import *
+
+	def test_child():
+	    """waits for a child"""
+	    child().wait()
+
+	def test_deaf():
+	    """waits with no alarm and no other thread of Python"""
+	    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+	    it = child()
+	    ctypes.PyDLL(None).usleep(int(1e9))
+
+	def child():
+	    return subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+
+	main()
+END
+PYTHONPATH=tests/e2e python3 "$tmp/hangs.py" >"$tmp/out" 2>/dev/null
+status=$?
+check "a test that hangs fails" has_line "$tmp/out" 'not ok 1 - waits for a child: no end in sight'
+check "with where the kernel has its child" has_line "$tmp/out" '\(cat\) of .*: S,'
+check "so does one that hears no alarm" has_line "$tmp/out" 'not ok 2 - waits with .* nor does its alarm'
+check "with where it is" has_line "$tmp/out" 'hangs.py", line .* in test_deaf'
+check "and that is its suite's end" is "$status" 137
+
 done_testing
