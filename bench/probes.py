@@ -107,13 +107,16 @@ def kvm_exits():
         return None
 
 
-def idle(argv, counts):
+def idle(argv, counts, pools=False):
     """What instances that wait take, for each of `counts`: private, and of the host's memory.
 
+    Of a pool its machines are a part: it makes another for each that is taken,
+    so what all of it has more than before is what those in use have.
     The host's is counted from the first instance on: what that one has brought
     into memory for all of them is not what one more costs.
     """
-    before, running, found, free, exits = pids(), [], [], None, (kvm_exits(), None)
+    before, running, found, free, exits = pids(pools), [], [], None, (kvm_exits(), None)
+    had = sum(map(private, before))
     try:
         for count in counts:
             while len(running) < count:
@@ -121,14 +124,14 @@ def idle(argv, counts):
                 first_byte(running[-1])
                 exits = exits if exits[1] else (exits[0], kvm_exits())
             time.sleep(SETTLE_S)
-            new = pids() - before
+            now = pids(pools)
             left = available()
             free = left if free is None else free
             found.append({
                 "instances": count,
-                "private_bytes": sum(map(private, new)) // count,
+                "private_bytes": (sum(map(private, now)) - had) // count,
                 "more_bytes": (free - left) // (count - 1) if count > 1 else None,
-                "processes": len(new) / count,
+                "processes": (len(now) - len(before)) / count,
                 "kvm_exits": exits[1] - exits[0] if exits[1] else None,
             })
         return found
