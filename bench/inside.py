@@ -40,6 +40,9 @@ def emit(**what):
     print(json.dumps(what), flush=True)
 
 
+HUNG = "hung"
+
+
 class LeftOut(Exception):
     """A contender cannot do this; the text says why."""
 
@@ -121,7 +124,7 @@ def spawn(commands, rounds, *options, limit_s=None):
         try:
             while True:
                 if not select.select([p.stdout], [], [], limit_s or limit())[0]:
-                    raise Failed("hung: no end of a run within %d s" % (limit_s or limit()), runs)
+                    raise Failed(HUNG + ": no end of a run within %d s" % (limit_s or limit()), runs)
                 got = p.stdout.read(65536)
                 *lines, told = (told + got).split(b"\n")
                 for line in lines:
@@ -156,7 +159,8 @@ def leave_out(bench, contender, job, reason, **more):
 
 
 def in_turn(bench, job, good, rounds, options, limit_s, more):
-    """Runs of commands that take turns; who fails is left out from then on."""
+    """Runs of commands that take turns; who fails is told, and left out from then on; a hang, from the second on."""
+    hung = set()
     while good and rounds > 0:
         told = 0
         try:
@@ -171,7 +175,9 @@ def in_turn(bench, job, good, rounds, options, limit_s, more):
             bad = good[e.runs % len(good)]
             leave_out(bench, bad[0], job, "run %d of %d: %s" % (told // len(good) + 1, rounds, e), **more)
             rounds -= e.runs // len(good)
-            good = [x for x in good if x is not bad]
+            if HUNG not in str(e) or bad[0] in hung:
+                good = [x for x in good if x is not bad]
+            hung.add(bad[0])
 
 
 def measure(bench, job, commands, rounds, options=(), out=None, trial=None, limit_s=None, **more):
@@ -231,7 +237,7 @@ def do_rate(contenders, at_once):
     # Much more than it took alone is no speed any more.
     most = max((longest.get(c.name, 0) for c, _ in commands), default=0)
     runs = measure("rate", "true", commands, rounds_of(1, max(2, 20 // at_once)), ["-j", at_once],
-                   trial=(), limit_s=limit() + 4 * at_once * most / 1e9, at_once=at_once)
+                   trial=(), limit_s=limit() / 2 + 1.5 * at_once * most / 1e9, at_once=at_once)
     for name, ns in runs:
         longest[name] = max(ns / at_once, longest.get(name, 0))
 

@@ -180,9 +180,22 @@ adaptor sleeper <<-'END'
 	# It proves itself, and is then never done.
 	run() { if [ "$1" = /bench/true ]; then argv sleep 100000; else argv "chroot=$BENCH_ROOT" "$@"; fi; }
 END
-check "one that hangs does not stop the others" run_bench --limit 10 plain sleeper bwrap true jobs
+adaptor stutter <<-'END'
+	available() { echo 1; }
+	prepare() { :; }
+	run() { # The second of its runs is never done.
+		if [ "$1" = /bench/true ]; then
+			argv sh -c 'echo >>"$0"; [ "$(wc -l <"$0")" != 2 ] || sleep 100000' "$BENCH_STATE/n"
+		else
+			argv "chroot=$BENCH_ROOT" "$@"
+		fi
+	}
+END
+check "one that hangs does not stop the others" run_bench --limit 10 stutter plain sleeper bwrap true jobs
 check "it is named with its reason" says \
 	"wall: sleeper left out (jobs, true): hung: no end of a run within 10 s"
+check "one that hangs once is told and has its runs" is "$(runs_of stutter)" 2
+check "with the reason" says "wall: stutter left out (jobs, true): run 1 of 2: hung: no end of a run within 10 s"
 check "the others have their runs all the same" is "$(runs_of plain) $(runs_of bwrap) $(runs_of sleeper)" "2 2 0"
 check "nothing of it is left" lacks_process "sleep 100000"
 check "what is done is not done again" run_bench --continue plain bwrap true jobs
