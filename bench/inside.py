@@ -41,6 +41,9 @@ def emit(**what):
 
 
 HUNG = "hung"
+# What bench/run says when it has heard nothing for long: a guest that spins
+# takes the lab's host minutes for each second of the lab's clock.
+STUCK = "stuck"
 
 
 class LeftOut(Exception):
@@ -108,6 +111,17 @@ class Contender:
         return words
 
 
+def told_by_run():
+    """A line from bench/run, whose end is ours."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            sys.exit(0)
+        line += byte
+    return line.decode().strip()
+
+
 def spawn(commands, rounds, *options, limit_s=None):
     """bench/spawn's lines, as (name, numbers), as they come.
 
@@ -123,8 +137,12 @@ def spawn(commands, rounds, *options, limit_s=None):
                              stdout=subprocess.PIPE, stderr=err, bufsize=0)
         try:
             while True:
-                if not select.select([p.stdout], [], [], limit_s or limit())[0]:
-                    raise Failed(HUNG + ": no end of a run within %d s" % (limit_s or limit()), runs)
+                ready = select.select([p.stdout, 0], [], [], limit_s or limit())[0]
+                if not ready or 0 in ready and told_by_run() == STUCK:
+                    raise Failed(HUNG + (": no end of a run within %d s" % (limit_s or limit()) if not ready else
+                                         ": no end of a run for minutes of the lab's host"), runs)
+                if p.stdout not in ready:
+                    continue
                 got = p.stdout.read(65536)
                 *lines, told = (told + got).split(b"\n")
                 for line in lines:
@@ -432,11 +450,14 @@ def main():
     emit(kind="host", **probes.host())
     groups = groups_of([s for s in steps(find_contenders()) if s[0] in PLAN["figures"]])
     emit(kind="groups", groups={name: sum(s[2] for s in todo) for name, todo in groups.items()})
-    for line in sys.stdin:
-        for figure, text, seconds, function in groups[line.strip()]:
+    while True:
+        line = told_by_run()
+        if line == STUCK:
+            continue
+        for figure, text, seconds, function in groups[line]:
             emit(kind="progress", text=text, seconds=seconds)
             do_step(figure, text, function)
-        emit(kind="done", group=line.strip())
+        emit(kind="done", group=line)
 
 
 if __name__ == "__main__":
