@@ -182,48 +182,14 @@ static void take_seed(void *from, uint8_t to[SEED_LEN])
 	explicit_bzero(from, SEED_LEN);
 }
 
-/*
- * What every job costs init and its kernel, done once ahead of the job: a
- * child confined like one, up to an execve that fails, since "/" is no program.
- * Nothing of it stays but pages that are in place. With a program there would
- * be a dozen pages more, which a machine that waits cannot spare.
- */
-static int rehearse(struct err *e)
-{
-	static const struct job job = {
-		.uid = 65534,
-		.gid = 65534,
-		.argc = 1,
-		.hostname = "",
-		.workdir = "/",
-		.args = "/",
-		.envs = "",
-	};
-	struct err refused;
-	struct run r;
-
-	if (run_start(&job, -1, &r, &refused) != RUN_NOT_STARTED)
-		return err_set(e, ENOEXEC, "the rehearsal failed");
-	while (waitpid(r.pid, NULL, 0) < 0)
-		if (errno != EINTR)
-			return err_sys(e, "wait for the rehearsal");
-	for (int i = 0; i < RUN_NR_STREAMS; i++)
-		close(r.ours[i]);
-	return 0;
-}
-
-/* The job, after as many rests as the host wants: the first in the template. */
+/* The job, after as many rests as the host wants: one, in the template. */
 static int take_job(struct init *in, struct err *e)
 {
 	static struct frame f;
-	bool again = false;
 
 	if (read_frame(in, &f, e))
 		return -e->code;
 	while (f.head.type == HUSK_REST) {
-		if (again && rehearse(e))
-			report_failure(&in->report, e);
-		again = true;
 		if (report_resting(&in->report, e) || read_frame(in, &f, e))
 			return -e->code;
 	}

@@ -156,13 +156,18 @@ static uint64_t memory_bytes(const struct template *t)
 	return sum;
 }
 
-static uint64_t written_bytes(const struct template *t)
+/* Of what a copy touches at its start. */
+static uint64_t touched_bytes(const struct template *t, bool written)
 {
 	uint64_t sum = 0;
 	unsigned i;
 
-	for (i = 0; i < t->nr_written; i++)
-		sum += (uint64_t)template_written(t, i).count * GMEM_PAGE;
+	for (i = 0; i < t->nr_runs; i++) {
+		struct template_run run = template_touched(t, i);
+
+		if (run.written == written)
+			sum += (uint64_t)run.count * GMEM_PAGE;
+	}
 	return sum;
 }
 
@@ -189,8 +194,11 @@ int create_info(const char *path, FILE *out, struct err *e)
 		id->cpus > 1 ? "s" : "");
 	fprintf(out, "memory     %llu KiB in %u extents\n",
 		(unsigned long long)(memory_bytes(&t) >> 10), t.nr_extents);
-	fprintf(out, "written    %llu KiB at the start of a copy\n",
-		(unsigned long long)(written_bytes(&t) >> 10));
+	fprintf(out,
+		"touched    %llu KiB written, %llu KiB read at the start of a "
+		"copy\n",
+		(unsigned long long)(touched_bytes(&t, true) >> 10),
+		(unsigned long long)(touched_bytes(&t, false) >> 10));
 	fprintf(out, "kernel     %s (%s)\n", id->kernel, id->kernel_salt);
 	fprintf(out, "image      %s, %llu bytes\n", id->image,
 		(unsigned long long)id->image_size);

@@ -50,7 +50,7 @@
 /* One that a waiting machine asks of itself, too. */
 #define LOOK(request)                                                         \
 	{ CALL(ioctl), MW, { IS(1, (uint32_t)request), NO },                   \
-	  "saves the machine; is it at rest, what is its time" }
+	  "saves the machine; what is its time" }
 /* A futex operation, private or not. */
 #define FUTEX(op)                                                              \
 	{ CALL(futex), LV,                                                     \
@@ -91,7 +91,7 @@ const struct policy_row policy_rows[] = {
 	{ CALL(rt_sigprocmask), V, { NO }, "the end of a thread" },
 	{ CALL(exit), V, { NO }, "the end of a thread" },
 
-	{ CALL(clock_nanosleep), MW, { NO }, "lets the guest come to rest" },
+	{ CALL(clock_nanosleep), M, { NO }, "lets the guest come to rest" },
 	{ CALL(pwrite64), M, { NO }, "writes the template" },
 	{ CALL(ftruncate), MW, { NO },
 	  "gives the template its length; empties a client's result" },
@@ -107,7 +107,7 @@ const struct policy_row policy_rows[] = {
 	{ CALL(ioctl), M, { IS(1, KVM_RUN), NO },
 	  "completes a vCPU's last instruction" },
 	SAVE(KVM_CHECK_EXTENSION),
-	LOOK(KVM_GET_MP_STATE),
+	SAVE(KVM_GET_MP_STATE),
 	SAVE(KVM_GET_REGS),
 	SAVE(KVM_GET_SREGS),
 	SAVE(KVM_GET_XCRS),

@@ -61,8 +61,9 @@ static void count_region(int fd, const struct gmem_region *r, struct pages *sum)
 	}
 }
 
-void measure_written(const struct measure *t, const struct gmem *m, gpa_t gpa,
-		     uint64_t len, void (*page)(void *opaque, gpa_t gpa),
+void measure_touched(const struct measure *t, const struct gmem *m, gpa_t gpa,
+		     uint64_t len,
+		     void (*page)(void *opaque, gpa_t gpa, bool written),
 		     void *opaque)
 {
 	const uint8_t *hva = gmem_ptr(m, gpa, len);
@@ -75,9 +76,9 @@ void measure_written(const struct measure *t, const struct gmem *m, gpa_t gpa,
 		if (!n)
 			return;
 		for (i = 0; i < n; i++)
-			if ((entry[i] & (PAGEMAP_PRESENT | PAGEMAP_FILE)) ==
-			    PAGEMAP_PRESENT)
-				page(opaque, gpa + (done + i) * GMEM_PAGE);
+			if (entry[i] & PAGEMAP_PRESENT)
+				page(opaque, gpa + (done + i) * GMEM_PAGE,
+				     !(entry[i] & PAGEMAP_FILE));
 	}
 }
 

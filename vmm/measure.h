@@ -30,10 +30,12 @@ void measure_memory(const struct measure *t, const struct gmem *m,
 
 /*
  * Call `page` for each guest page in [gpa, gpa + len), which is RAM mapped from
- * a file, that is no longer the file's: in order, each once.
+ * a file, that is mapped: in order, each once, and whether it is no longer the
+ * file's.
  */
-void measure_written(const struct measure *t, const struct gmem *m, gpa_t gpa,
-		     uint64_t len, void (*page)(void *opaque, gpa_t gpa),
+void measure_touched(const struct measure *t, const struct gmem *m, gpa_t gpa,
+		     uint64_t len,
+		     void (*page)(void *opaque, gpa_t gpa, bool written),
 		     void *opaque);
 
 #endif

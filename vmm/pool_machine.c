@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * Whatever needs no job is done before there is one: the template is mapped,
- * the vCPUs have their state and their threads, the loop is there, the guest
- * has rehearsed. What waits after that is a process in its jail whose guest
- * stands still and uses no CPU.
+ * the pages that a job touches are touched, the vCPUs have their state and
+ * their threads, the loop is there. What waits after that is a process in its
+ * jail whose guest has not run and uses no CPU.
+ *
+ * Rejected: to have the guest itself do once, before there is a job, what it
+ * does for each. That wrote to pages that the job then did not use, and was
+ * never what the rehearsal of the template had done.
  *
  * The link to the pool is closed with the hand-over, so that a machine that
  * is taken over by its guest has nobody to talk to but its own client.
@@ -35,47 +39,12 @@ static void tell_pool(int link, char what, const char *line)
 	(void)pool_socket_send(link, buf, n + 1, sizeof(buf), NULL, 0, -1);
 }
 
-/* What the guest's kernel does after that, it will find other pages for. */
-#define SETTLE_NS 50000
-
-/* For what takes milliseconds. */
-#define WARM_UP_NS 60000000000ull
-
-/*
- * Have the guest do once what it does for every job, so that the job finds
- * those pages in place, and stand still after. It knows nothing yet that is
- * new in this copy, and nothing of a job runs: with a warm process it would,
- * so there it is left out.
- */
-static int warm_up(struct run *run, struct err *e)
-{
-	int r = control_init_rest(&run->control, run_on_control, run, e);
-
-	if (r)
-		return r;
-	run->till_rest = true;
-	run->deadline->at_ns = loop_now() + WARM_UP_NS;
-	control_resume(&run->control, 0, 0);
-	console_pump(&run->vm.console, HUSK_PORT_CONTROL);
-	r = run_go(run, e);
-	if (!r && run->o->verdict != VERDICT_NONE)
-		r = err_set(e, EIO, "use template '%s': %s",
-			    run->config->template, run->o->reason);
-	if (!r)
-		r = run_pause_idle(run, SETTLE_NS, e);
-	vm_reset_counts(&run->vm);
-	control_fini(&run->control);
-	run->deadline->at_ns = 0;
-	atomic_store(&run->control_state, CONTROL_WAITING);
-	run->till_rest = run->loop.stop = false;
-	return r;
-}
-
 static int make_ready(struct run *run, struct err *e)
 {
 	int r = run_init_loop(run, e);
 
 	/* Until there is a client, its streams give and take nothing. */
+	run->touch = true;
 	run->till_rest = true;
 	if (!r)
 		r = run_init_vm(run, e);
@@ -84,7 +53,7 @@ static int make_ready(struct run *run, struct err *e)
 	run->own.timeline = true;
 	if (!r)
 		r = run_enter_jail(run, JAIL_WAITER, e);
-	return r || run->template.id.warm ? r : warm_up(run, e);
+	return r;
 }
 
 static bool wait_readable(int fd, int timeout_ms)

@@ -17,25 +17,28 @@
 #include "measure.h"
 #include "run_internal.h"
 
+#include <sys/mman.h>
+
 /* A warm command may go on without input; ours ends, on slow hosts too. */
 #define PATIENCE_WARM_NS 5000000000u
 #define PATIENCE_NS	 60000000000u
 
 struct list {
-	struct template_run run[TEMPLATE_MAX_WRITTEN];
+	struct template_run run[TEMPLATE_MAX_RUNS];
 	unsigned nr;
 };
 
-static void add_page(void *opaque, gpa_t gpa)
+static void add_page(void *opaque, gpa_t gpa, bool written)
 {
 	uint32_t page = (uint32_t)(gpa / GMEM_PAGE);
 	struct list *l = opaque;
 	struct template_run *last = &l->run[l->nr ? l->nr - 1 : 0];
 
-	if (l->nr && last->page + last->count == page)
+	if (l->nr && last->page + last->count == page &&
+	    last->written == written)
 		last->count++;
-	else if (l->nr < TEMPLATE_MAX_WRITTEN)
-		l->run[l->nr++] = (struct template_run){ page, 1 };
+	else if (l->nr < TEMPLATE_MAX_RUNS)
+		l->run[l->nr++] = (struct template_run){ page, 1, written };
 }
 
 static int set_up(struct run *run, struct err *e)
@@ -49,6 +52,27 @@ static int set_up(struct run *run, struct err *e)
 	return r ? r : run_assemble(run, e);
 }
 
+/*
+ * With a page of a file the host maps those around it, but none beyond the end
+ * of a mapping: so each page is to be one. The advice is another for each
+ * second page, and the kernel cannot join them. Where it does not want that
+ * many, some pages are listed that were not touched.
+ */
+static void keep_pages_apart(const struct run *run)
+{
+	unsigned i;
+
+	for (i = 0; i < run->template.nr_extents; i++) {
+		struct template_extent x = template_extent(&run->template, i);
+		uint8_t *hva = gmem_ptr(&run->vm.mem, x.gpa, x.len);
+		uint64_t at;
+
+		for (at = 0; hva && at < x.len; at += 2 * GMEM_PAGE)
+			if (madvise(hva + at, GMEM_PAGE, MADV_RANDOM))
+				return;
+	}
+}
+
 static int play(struct run *run, struct list *l, struct err *e)
 {
 	unsigned i;
@@ -56,6 +80,7 @@ static int play(struct run *run, struct list *l, struct err *e)
 
 	if (r)
 		return r;
+	keep_pages_apart(run);
 	run_prepare(run);
 	r = run_enter_jail(run, JAIL_MAKER, e);
 	if (!r)
@@ -66,7 +91,7 @@ static int play(struct run *run, struct list *l, struct err *e)
 	for (i = 0; i < run->template.nr_extents; i++) {
 		struct template_extent x = template_extent(&run->template, i);
 
-		measure_written(&run->measure, &run->vm.mem, x.gpa, x.len,
+		measure_touched(&run->measure, &run->vm.mem, x.gpa, x.len,
 				add_page, l);
 	}
 	return 0;
@@ -97,7 +122,7 @@ int rehearse(const struct config *c, const struct run_start *start,
 	run_init(&run, &own, &own_start, &o);
 	r = play(&run, &list, e);
 	if (!r)
-		r = template_add_written(file, &run.template, list.run,
+		r = template_add_touched(file, &run.template, list.run,
 					 list.nr, e);
 	run_release(&run);
 	return r;

@@ -184,7 +184,7 @@ static int serve(struct run *run, struct err *e)
 	int r;
 
 	/* The last things that a jailed process could not do. */
-	template_prefault(&run->template, &run->vm.mem);
+	template_prefault(&run->template, &run->vm.mem, UINT64_MAX);
 	run_prepare(run);
 	r = run_enter_jail(run, JAIL_LOOP, e);
 	return r ? r : run_go(run, e);

@@ -30,6 +30,7 @@ struct run {
 	const struct config *config;	/* &own */
 	struct config own;		/* with what a template says */
 	bool till_rest;			/* it ends when the guest rests */
+	bool touch;			/* it has time before the job */
 	bool emptied;			/* the output files are ours now */
 	struct template template;
 	struct outcome *o;

@@ -230,6 +230,7 @@ int run_init_vm(struct run *run, struct err *e)
 	struct vm_args args = {
 		.memory = c->memory,
 		.cpus = c->cpus,
+		.touch = run->touch,
 		.kernel = c->kernel,
 		.disk = &run->disk,
 		.verbose_console = c->console_file != NULL,

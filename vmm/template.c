@@ -68,22 +68,22 @@ static int parse_extents(struct template *t, struct template_bytes b,
 }
 
 /* Runs are in order and apart; whether they are RAM is seen when used. */
-static int parse_written(struct template *t, struct template_bytes b,
+static int parse_touched(struct template *t, struct template_bytes b,
 			 struct err *e)
 {
 	uint64_t next = 0;
 	unsigned i;
 
-	if (t->written.data || b.len % TEMPLATE_RUN_LEN ||
-	    b.len / TEMPLATE_RUN_LEN > TEMPLATE_MAX_WRITTEN)
-		return bad(e, "its list of written pages is damaged");
-	t->written = b;
-	t->nr_written = (unsigned)(b.len / TEMPLATE_RUN_LEN);
-	for (i = 0; i < t->nr_written; i++) {
-		struct template_run run = template_written(t, i);
+	if (t->touched.data || b.len % TEMPLATE_RUN_LEN ||
+	    b.len / TEMPLATE_RUN_LEN > TEMPLATE_MAX_RUNS)
+		return bad(e, "its list of touched pages is damaged");
+	t->touched = b;
+	t->nr_runs = (unsigned)(b.len / TEMPLATE_RUN_LEN);
+	for (i = 0; i < t->nr_runs; i++) {
+		struct template_run run = template_touched(t, i);
 
 		if (!run.count || run.page < next)
-			return bad(e, "its list of written pages is damaged");
+			return bad(e, "its list of touched pages is damaged");
 		next = (uint64_t)run.page + run.count;
 	}
 	return 0;
@@ -114,8 +114,8 @@ static int parse_section(struct template *t, uint32_t type,
 			return bad(e, "it has too many vCPUs");
 		t->vcpu[t->nr_vcpus++] = b;
 		return 0;
-	case TEMPLATE_WRITTEN:
-		return parse_written(t, b, e);
+	case TEMPLATE_TOUCHED:
+		return parse_touched(t, b, e);
 	default:
 		return bad(e, "it has a part that this husk does not know");
 	}
@@ -195,15 +195,18 @@ struct template_extent template_extent(const struct template *t, unsigned i)
 	return x;
 }
 
-struct template_run template_written(const struct template *t, unsigned i)
+struct template_run template_touched(const struct template *t, unsigned i)
 {
 	struct template_run run;
 	struct unpack u;
+	uint32_t count;
 
-	unpack_init(&u, t->written.data + (size_t)i * TEMPLATE_RUN_LEN,
+	unpack_init(&u, t->touched.data + (size_t)i * TEMPLATE_RUN_LEN,
 		    TEMPLATE_RUN_LEN);
 	run.page = unpack_u32(&u);
-	run.count = unpack_u32(&u);
+	count = unpack_u32(&u);
+	run.count = count & ~TEMPLATE_RUN_WRITTEN;
+	run.written = count & TEMPLATE_RUN_WRITTEN;
 	return run;
 }
 
@@ -336,17 +339,22 @@ int template_map(const struct template *t, const struct gmem *m, struct err *e)
 	return 0;
 }
 
-void template_prefault(const struct template *t, const struct gmem *m)
+void template_prefault(const struct template *t, const struct gmem *m,
+		       uint64_t pages)
 {
 	unsigned i;
 
-	for (i = 0; i < t->nr_written; i++) {
-		struct template_run run = template_written(t, i);
-		uint64_t len = (uint64_t)run.count * GMEM_PAGE;
-		void *hva = gmem_ptr(m, (uint64_t)run.page * GMEM_PAGE, len);
+	for (i = 0; i < t->nr_runs; i++) {
+		struct template_run run = template_touched(t, i);
+		uint64_t n = run.count < pages ? run.count : pages;
+		void *hva = gmem_ptr(m, (uint64_t)run.page * GMEM_PAGE,
+				     n * GMEM_PAGE);
 
+		if (!run.written)
+			continue;
 		/* Before Linux 5.14 there is no such call: then it faults. */
-		if (!hva || madvise(hva, len, MADV_POPULATE_WRITE))
+		if (!hva || madvise(hva, n * GMEM_PAGE, MADV_POPULATE_WRITE))
 			return;
+		pages -= n;
 	}
 }

@@ -32,11 +32,11 @@
 
 #include <stddef.h>
 
-#define TEMPLATE_VERSION     3u
+#define TEMPLATE_VERSION     4u
 #define TEMPLATE_HEAD_MAX    (4u << 20)
 #define TEMPLATE_MAX_EXTENTS 65536u
 #define TEMPLATE_DEVICE_MAX  4096u
-#define TEMPLATE_MAX_WRITTEN 1024u
+#define TEMPLATE_MAX_RUNS    4096u
 
 enum template_section {
 	TEMPLATE_IDENTITY = 1,
@@ -46,7 +46,7 @@ enum template_section {
 	TEMPLATE_IOAPIC,
 	TEMPLATE_CLOCK,
 	TEMPLATE_VCPU, /* one section for each, in order */
-	TEMPLATE_WRITTEN, /* may be missing */
+	TEMPLATE_TOUCHED, /* may be missing */
 };
 
 struct template_extent {
@@ -55,10 +55,11 @@ struct template_extent {
 	uint64_t offset;	/* in the file, a multiple of 4 KiB */
 };
 
-/* Guest pages that a copy writes to before long. */
+/* Guest pages that a copy touches before long. */
 struct template_run {
 	uint32_t page;		/* gpa / GMEM_PAGE */
-	uint32_t count;		/* > 0 */
+	uint32_t count;		/* > 0, < 2^31 */
+	bool written;		/* or only read */
 };
 
 struct template_bytes {
@@ -74,8 +75,8 @@ struct template {
 	uint32_t memory_crc;
 	int64_t stamp_ns;	/* modification time as written */
 	struct template_identity id;
-	unsigned nr_extents, nr_vcpus, nr_written;
-	struct template_bytes extents, console, disk, ioapic, clock, written;
+	unsigned nr_extents, nr_vcpus, nr_runs;
+	struct template_bytes extents, console, disk, ioapic, clock, touched;
 	struct template_bytes vcpu[ARCH_MAX_CPUS];
 };
 
@@ -109,9 +110,9 @@ int template_write(const struct template_file *f,
 
 /*
  * Add to a file that was written, and of which `t` is the template, what its
- * copies write to: `nr` runs (at most TEMPLATE_MAX_WRITTEN) in order and apart.
+ * copies touch: `nr` runs (at most TEMPLATE_MAX_RUNS) in order and apart.
  */
-int template_add_written(const struct template_file *f,
+int template_add_touched(const struct template_file *f,
 			 const struct template *t,
 			 const struct template_run *runs, unsigned nr,
 			 struct err *e);
@@ -127,8 +128,8 @@ int template_parse(struct template *t, const uint8_t *head, size_t len,
 /* Extent `i` < nr_extents; template_parse has checked it. */
 struct template_extent template_extent(const struct template *t, unsigned i);
 
-/* Run `i` < nr_written; in order and apart, not known to be RAM. */
-struct template_run template_written(const struct template *t, unsigned i);
+/* Run `i` < nr_runs; in order and apart, not known to be RAM. */
+struct template_run template_touched(const struct template *t, unsigned i);
 
 /* Read the memory through and compare its checksum. */
 int template_verify(const struct template *t, struct err *e);
@@ -141,10 +142,12 @@ int template_map(const struct template *t, const struct gmem *m,
 		 struct err *e);
 
 /*
- * Make the copy's own what it will write to, if the template knows that: each
- * page for itself would cost three faults in the guest. Any time before the
- * machine runs; until then the copy does not need the memory.
+ * Make the copy's own what it will write to, if the template knows that, but
+ * at most so many pages: each for itself would cost three faults in the guest.
+ * Any time before the machine runs; until then the copy does not need the
+ * memory.
  */
-void template_prefault(const struct template *t, const struct gmem *m);
+void template_prefault(const struct template *t, const struct gmem *m,
+		       uint64_t pages);
 
 #endif

@@ -16,6 +16,7 @@
 #define TEMPLATE_ALIGN	    8u /* of each section's bytes in the head */
 #define TEMPLATE_EXTENT_LEN 24u
 #define TEMPLATE_RUN_LEN    8u
+#define TEMPLATE_RUN_WRITTEN (1u << 31) /* in the count of a run */
 #define TEMPLATE_CHUNK	    (256u << 10)
 
 struct template_header {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Writing a template: memory first, since its extents and checksum are part of
- * the head, then the head, then what copies write to, then the name. A run of
+ * the head, then the head, then what copies touch, then the name. A run of
  * guest pages goes on over short stretches of zeros, which become holes in the
  * file: each extent is a mapping of its own in every copy, and mappings are
  * what restoring costs.
@@ -212,7 +212,7 @@ static int write_head(struct writer *w, const struct template_source *s)
 static uint64_t head_room(const struct template_source *s)
 {
 	uint64_t n = TEMPLATE_HEADER_LEN + 4096 +
-		     TEMPLATE_MAX_WRITTEN * TEMPLATE_RUN_LEN + s->console.len +
+		     TEMPLATE_MAX_RUNS * TEMPLATE_RUN_LEN + s->console.len +
 		     s->disk.len + s->ioapic.len + s->clock.len +
 		     (uint64_t)TEMPLATE_MAX_EXTENTS * TEMPLATE_EXTENT_LEN / 16;
 	unsigned i;
@@ -311,11 +311,13 @@ static int append_runs(const struct template *t, uint8_t *head, uint64_t room,
 
 	pack_init(&p, head, room);
 	pack_bytes(&p, t->head, at);
-	pack_u32(&p, TEMPLATE_WRITTEN);
+	pack_u32(&p, TEMPLATE_TOUCHED);
 	pack_u32(&p, nr * TEMPLATE_RUN_LEN);
 	for (i = 0; i < nr; i++) {
 		pack_u32(&p, runs[i].page);
-		pack_u32(&p, runs[i].count);
+		pack_u32(&p, runs[i].written ?
+				     runs[i].count | TEMPLATE_RUN_WRITTEN :
+				     runs[i].count);
 	}
 	pack_u32(&p, 0);
 	pack_u32(&p, 0);
@@ -327,7 +329,7 @@ static int append_runs(const struct template *t, uint8_t *head, uint64_t room,
 	return 0;
 }
 
-int template_add_written(const struct template_file *f,
+int template_add_touched(const struct template_file *f,
 			 const struct template *t,
 			 const struct template_run *runs, unsigned nr,
 			 struct err *e)

@@ -189,15 +189,31 @@ static void run_guest(struct vcpu *v)
 	}
 }
 
+/*
+ * To its first exit, however often a signal comes before, and to the end of
+ * that instruction. In this thread, for KVM takes its time over another one.
+ */
+static void step_guest(struct vcpu *v)
+{
+	int r;
+
+	do
+		r = ioctl(v->fd, KVM_RUN, 0);
+	while (r && (errno == EINTR || errno == EAGAIN));
+	v->stepped = r ? KVM_EXIT_UNKNOWN : v->run->exit_reason;
+	v->run->immediate_exit = 1;
+	ioctl(v->fd, KVM_RUN, 0);
+}
+
 /* Say that we are parked, and wait for another order. */
 static enum vcpu_order wait_for_order(struct vcpu *v)
 {
-	int order, run = VCPU_RUN;
+	int order, done = atomic_load(&v->order);
 
 	pthread_mutex_lock(&v->lock);
 	/* A guest that has ended is parked by itself. */
-	if (!v->parked)
-		atomic_compare_exchange_strong(&v->order, &run, VCPU_PARK);
+	if (!v->parked && done != VCPU_QUIT)
+		atomic_compare_exchange_strong(&v->order, &done, VCPU_PARK);
 	v->parked = true;
 	pthread_cond_broadcast(&v->turn);
 	while ((order = atomic_load(&v->order)) == VCPU_PARK)
@@ -239,10 +255,15 @@ static void seal(struct vcpu *v)
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *v = arg;
+	enum vcpu_order order;
 
 	seal(v);
-	while (wait_for_order(v) == VCPU_RUN)
-		run_guest(v);
+	while ((order = wait_for_order(v)) != VCPU_QUIT) {
+		if (order == VCPU_STEP)
+			step_guest(v);
+		else
+			run_guest(v);
+	}
 	return NULL;
 }
 
@@ -290,6 +311,19 @@ void vcpu_go(struct vcpu *v)
 {
 	v->run->immediate_exit = 0;
 	give_order(v, VCPU_RUN);
+}
+
+uint32_t vcpu_step(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->run->immediate_exit = 0;
+	v->parked = false;
+	atomic_store(&v->order, VCPU_STEP);
+	pthread_cond_broadcast(&v->turn);
+	while (!v->parked)
+		pthread_cond_wait(&v->turn, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+	return v->stepped;
 }
 
 bool vcpu_is_halted(const struct vcpu *v)

@@ -31,6 +31,7 @@ enum vcpu_end {
 enum vcpu_order {
 	VCPU_PARK,
 	VCPU_RUN,
+	VCPU_STEP,
 	VCPU_QUIT,
 };
 
@@ -46,6 +47,7 @@ struct vcpu {
 	pthread_mutex_t lock;		/* of what follows */
 	pthread_cond_t turn;
 	bool parked;
+	uint32_t stepped;		/* exit reason of VCPU_STEP */
 	struct err sealed;		/* code 0: its filter is on */
 	const struct jail *jail;	/* borrowed; NULL: none */
 	int vm_fd;			/* borrowed, for the filter */
@@ -79,6 +81,12 @@ int vcpu_prepare_signals(struct err *e);
 
 /* Let a parked thread run its guest. */
 void vcpu_go(struct vcpu *v);
+
+/*
+ * Let it run until the first exit, which nobody serves, and wait for that:
+ * the reason, or KVM_EXIT_UNKNOWN when there was none.
+ */
+uint32_t vcpu_step(struct vcpu *v);
 
 /* Does a stopped vCPU wait for an interrupt? */
 bool vcpu_is_halted(const struct vcpu *v);

@@ -8,6 +8,7 @@
 #include "devices/virtio/vmmio.h"
 #include "initramfs.h"
 #include "lib/cleanup.h"
+#include "touch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -161,7 +162,7 @@ static int wire_buses(struct vm *vm, struct err *e)
 	return r;
 }
 
-/* First registers of vCPU `i`: the boot's, or those of the template. */
+/* Which processor vCPU `i` is; for a boot, its first registers, too. */
 static int init_registers(struct vm *vm, const struct vm_args *args,
 			  unsigned i, struct err *e)
 {
@@ -171,8 +172,22 @@ static int init_registers(struct vm *vm, const struct vm_args *args,
 	if (!t)
 		return arch_vcpu_init(vm->kvm.fd, fd, i, args->cpus,
 				      &vm->entry, e);
-	return arch_vcpu_restore(vm->kvm.fd, vm->kvm.vm_fd, fd, i,
-				 t->vcpu[i].data, t->vcpu[i].len, e);
+	return arch_vcpu_prepare(vm->kvm.vm_fd, fd, i, t->vcpu[i].data,
+				 t->vcpu[i].len, e);
+}
+
+/* From here on no KVM_RUN but the guest's. */
+static int restore_vcpus(struct vm *vm, const struct template *t,
+			 struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; !r && i < vm->nr_vcpus; i++)
+		r = arch_vcpu_restore(vm->kvm.vm_fd, vm->vcpu[i].fd, i,
+				      t->vcpu[i].data, t->vcpu[i].len, e);
+	return r ? r : arch_clock_restore(vm->kvm.vm_fd, t->clock.data,
+					  t->clock.len, e);
 }
 
 static int init_vcpus(struct vm *vm, const struct vm_args *args, struct err *e)
@@ -255,11 +270,30 @@ int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)
 		r = load_devices(vm, args->template, e);
 	if (!r)
 		r = init_vcpus(vm, args, e);
-	if (!r && args->template)
-		r = arch_clock_restore(vm->kvm.vm_fd,
-				       args->template->clock.data,
-				       args->template->clock.len, e);
+	if (!r && args->touch)
+		vm->waiting = args->template;
+	else if (!r && args->template)
+		r = restore_vcpus(vm, args->template, e);
 	return r;
+}
+
+/*
+ * What a waiting machine has of its own is at most 1 MiB: so many pages of its
+ * guest, and what husk has. Warm processes are larger than init.
+ */
+#define OWN_PAGES      216u
+#define OWN_PAGES_WARM 1024u
+
+/* While nobody waits for this machine; then the vCPUs get their state. */
+static int touch(struct vm *vm, struct err *e)
+{
+	const struct template *t = vm->waiting;
+
+	vm->waiting = NULL;
+	template_prefault(t, &vm->mem,
+			  t->id.warm ? OWN_PAGES_WARM : OWN_PAGES);
+	touch_pages(&vm->vcpu[0], &vm->mem, t);
+	return restore_vcpus(vm, t, e);
 }
 
 int vm_park(struct vm *vm, const struct jail *jail, struct err *e)
@@ -276,6 +310,8 @@ int vm_park(struct vm *vm, const struct jail *jail, struct err *e)
 	}
 	for (i = 0; !r && i < vm->nr_vcpus; i++)
 		r = vcpu_wait_parked(&vm->vcpu[i], e);
+	if (!r && vm->waiting)
+		r = touch(vm, e);
 	for (i = 0; !r && vm->restored && i < vm->nr_vcpus; i++)
 		r = arch_vcpu_resume(vm->vcpu[i].fd, e);
 	return r;
@@ -394,18 +430,6 @@ void vm_read_counter(const struct vm *vm, uint64_t *counter, uint64_t *khz)
 {
 	if (arch_vcpu_counter(vm->vcpu[0].fd, counter, khz))
 		*counter = *khz = 0;
-}
-
-void vm_reset_counts(struct vm *vm)
-{
-	unsigned i;
-
-	for (i = 0; i < vm->nr_vcpus; i++) {
-		struct vcpu *v = &vm->vcpu[i];
-
-		memset(v->exits, 0, sizeof(v->exits));
-		v->first_run_ns = 0;
-	}
 }
 
 void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR])

@@ -30,6 +30,7 @@ struct vm_args {
 	const char *kernel;		/* path of a vmlinux */
 	struct disk *disk;		/* open */
 	const struct template *template; /* NULL: boot the kernel */
+	bool touch;			/* its pages, in vm_park */
 	bool verbose_console;		/* the whole kernel log, not its end */
 	struct console_port_config port[HUSK_NR_PORTS];
 	/* Any thread: a port may have work. */
@@ -56,6 +57,7 @@ struct vm {
 	uint64_t kernel_size;		/* bytes of the kernel file */
 	int64_t kernel_mtime;
 	bool restored;			/* from a template */
+	const struct template *waiting;	/* whose state comes in vm_park */
 	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
 	void *opaque;
 };
@@ -102,9 +104,6 @@ int vm_save(struct vm *vm, struct vm_state *buf, struct template_source *s,
  * it now, and its rate; both 0 when that is not known.
  */
 void vm_read_counter(const struct vm *vm, uint64_t *counter, uint64_t *khz);
-
-/* Forget what a machine did until now that stands still. */
-void vm_reset_counts(struct vm *vm);
 
 /* Sum of the vCPUs' exits by kind; exact once they have stopped. */
 void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR]);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many idle copies at once: what each costs the host.
+"""Copies that wait: what each costs the host, and what it has ready.
 
 Shows of issue 3: "private memory of an idle copy, husk included: at most
 1 MiB; 200 idle copies at once in the lab with 3 GiB of memory". The copies
@@ -7,12 +7,18 @@ are a pool's waiting machines (HUSK_COPIES, 200 by default). Private is what
 smaps says of a machine's process, guest memory and all; what the kernel
 holds for it besides (page tables, KVM, namespaces) is printed, and bounded by
 the lab's memory alone.
+
+A machine that waits has touched the pages that its job will touch (KVM's count
+of faults says so), and its memory is still the template's.
 """
+
+import contextlib
 
 from lib import *
 
 COPIES = int(os.environ.get("HUSK_COPIES") or 200)
 PRIVATE_MAX = 1 << 20
+MAX_FAULTS = 230  # of a job that had 390 before there was touching
 
 
 def available():
@@ -25,17 +31,31 @@ def private(pid):
         return sum(int(line.split()[1]) << 10 for line in f if line.startswith("Private_"))
 
 
-def test_idle_copies():
-    """as many machines wait at once as asked for, each with at most 1 MiB of its own"""
-    of, path = make_template(), os.path.join(FOLDER, "density")
-    before = available()
+@contextlib.contextmanager
+def pool(of, size):
+    """Its process, its socket and its machines, all waiting."""
+    path = os.path.join(FOLDER, "density")
     with open(path + ".err", "wb") as err:
-        p = subprocess.Popen([HUSK, "pool", "--template", of, "--size", str(COPIES), "--listen", path],
+        p = subprocess.Popen([HUSK, "pool", "--template", of, "--size", str(size), "--listen", path],
                              stdin=subprocess.DEVNULL, stderr=err, env=ENV)
     try:
         wait_for(lambda: b"waiting\n" in head_of(path + ".err", -1) or p.poll() is not None, "the pool's machines")
         machines = children(p.pid)
-        eq(len(machines), COPIES, "machines: %r" % head_of(path + ".err", -1))
+        eq(len(machines), size, "machines: %r" % head_of(path + ".err", -1))
+        yield p, path, machines
+        p.terminate()
+        eq(p.wait(), 0)
+        wait_for(lambda: not any(os.path.exists("/proc/%d" % pid) for pid in machines), "the machines to be gone")
+    finally:
+        p.kill()
+        p.wait()
+
+
+def test_idle_copies():
+    """as many machines wait at once as asked for, each with at most 1 MiB of its own"""
+    of = make_template()
+    before = available()
+    with pool(of, COPIES) as (_, path, machines):
         own = sorted(private(pid) for pid in machines)
         whole = (before - available()) // COPIES
         print("# %d machines: private %d to %d KiB, %d KiB of the host's memory for each" % (
@@ -44,12 +64,90 @@ def test_idle_copies():
         for i in range(3):
             r = husk_raw(["run", "--pool", path, "--", "sh", "-c", "echo $((6 * %d))" % i])
             eq((r.rc, r.out, r.err), (0, b"%d\n" % (6 * i), b""))
-        p.terminate()
-        eq(p.wait(), 0)
-        wait_for(lambda: not any(os.path.exists("/proc/%d" % pid) for pid in machines), "the machines to be gone")
-    finally:
-        p.kill()
-        p.wait()
+
+
+# Writes a byte, and waits for one.
+STATIC = r"""
+static long call(long n, long fd, void *p)
+{
+	long r;
+
+	__asm__ volatile("syscall" : "=a"(r) : "a"(n), "D"(fd), "S"(p), "d"(1) : "rcx", "r11", "memory");
+	return r;
+}
+void _start(void)
+{
+	char c = 'x';
+
+	call(1, 1, &c);
+	call(0, 0, &c);
+	call(60, 0, 0);
+}
+"""
+made = []
+
+
+def static_template():
+    """Of an image with a static program and the folders that are mounted on."""
+    if made:
+        return made[0]
+    tree, image = os.path.join(FOLDER, "static"), os.path.join(FOLDER, "static.ext4")
+    for name in ("bin", "proc", "sys", "dev", "tmp", "run", "work"):
+        os.makedirs(os.path.join(tree, name), exist_ok=True)
+    subprocess.run(["gcc", "-x", "c", "-Os", "-static", "-nostdlib", "-o", tree + "/bin/job", "-"],
+                   input=STATIC.encode(), check=True)
+    subprocess.run([os.path.join(ROOT, "build/husk-image"), "build", "--from", tree, "-o", image],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    made.append(make_template("--image", image))
+    return made[0]
+
+
+def faults(pid):
+    """Times that the guest of this process ended in KVM for a page, devices included."""
+    top = "/sys/kernel/debug/kvm"
+    if not os.path.exists(top):
+        subprocess.run(["mount", "-t", "debugfs", "none", "/sys/kernel/debug"], check=True)
+    d, = (d for d in os.listdir(top) if d.startswith("%d-" % pid))
+    with open(os.path.join(top, d, "pf_taken")) as f:
+        return int(f.read())
+
+
+def test_touched():
+    """a machine has touched the pages of its job, which then waits for few"""
+    of = static_template()
+    words = husk_raw(["template", "info", of]).out.split()
+    at = words.index(b"touched")
+    listed = (int(words[at + 1]) + int(words[at + 4])) // 4
+    check(listed > 300, "the template lists %d pages" % listed)
+    with pool(of, 1) as (_, path, (pid,)):
+        before = faults(pid)
+        job = subprocess.Popen([HUSK, "run", "--pool", path, "--", "/bin/job"], bufsize=0, env=ENV,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        eq(job.stdout.read(1), b"x")
+        during = faults(pid) - before
+        print("# %d pages listed, %d faults before the job, %d until its first byte" % (listed, before, during))
+        # KVM may look up several pages at a fault.
+        check(before > listed / 2, "%d faults of %d pages while it waited" % (before, listed))
+        check(during <= MAX_FAULTS, "%d faults until the job's first byte" % during)
+        job.communicate(b"\n")
+        eq(job.returncode, 0)
+
+
+def test_as_the_template():
+    """the memory of a machine that waits is the template's, byte for byte"""
+    of, compared = static_template(), 0
+    with pool(of, 1) as (_, _, (pid,)):
+        with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb") as mem, open(of, "rb") as file:
+            for word in (line.split() for line in maps):
+                if word[-1] != of:
+                    continue
+                start, end = (int(w, 16) for w in word[0].split("-"))
+                mem.seek(start)
+                file.seek(int(word[2], 16))
+                for at in range(start, end, 4096):
+                    check(mem.read(4096) == file.read(4096), "page %d of %r differs" % ((at - start) >> 12, word))
+                    compared += 1
+    check(compared > 1000, "compared %d pages" % compared)
 
 
 main()

@@ -103,10 +103,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			REQUIRE(x.gpa >= next && x.offset + x.len <= FILE_LEN);
 			next = x.gpa + x.len;
 		}
-		for (i = 0, next = 0; i < t.nr_written; i++) {
-			struct template_run run = template_written(&t, i);
+		for (i = 0, next = 0; i < t.nr_runs; i++) {
+			struct template_run run = template_touched(&t, i);
 
-			REQUIRE(run.page >= next && run.count);
+			REQUIRE(run.page >= next && run.count &&
+				!(run.count >> 31));
 			next = (uint64_t)run.page + run.count;
 		}
 		load_devices(&t);

@@ -140,8 +140,7 @@ static void restores_in_few_calls(void **unused)
 	box_save(&box, &state);
 	box_like(&copy, &box);
 	nr_ioctls = 0;
-	if (arch_vcpu_restore(copy.kvm.fd, copy.kvm.vm_fd, copy.fd[0], 0,
-			      state.vcpu[0], state.len[0], &e))
+	if (box_give(&copy, &state, 0, &e))
 		fail_msg("%s", e.msg);
 	calls = nr_ioctls;
 	printf("# %u calls, %zu bytes, %u MSRs\n", calls, state.len[0],
@@ -194,8 +193,7 @@ static void assert_refused(const char *word)
 {
 	struct err e = { 0 };
 
-	assert_true(arch_vcpu_restore(copy.kvm.fd, copy.kvm.vm_fd, copy.fd[0],
-				      0, state.vcpu[0], state.len[0], &e) < 0);
+	assert_true(box_give(&copy, &state, 0, &e) < 0);
 	assert_non_null(strstr(e.msg, word));
 	assert_null(strchr(e.msg, '\n'));
 }
@@ -227,8 +225,7 @@ static void other_frequency(void **unused)
 		assert_refused("kHz");
 		return;
 	}
-	if (arch_vcpu_restore(copy.kvm.fd, copy.kvm.vm_fd, copy.fd[0], 0,
-			      state.vcpu[0], state.len[0], &e))
+	if (box_give(&copy, &state, 0, &e))
 		fail_msg("%s", e.msg);
 	assert_int_equal(ioctl(copy.fd[0], KVM_GET_TSC_KHZ, 0), tsc->khz);
 }

@@ -370,14 +370,22 @@ void box_save(const struct box *b, struct box_state *s)
 	must(arch_clock_save(b->kvm.vm_fd, s->clock, &s->clock_len, &e), &e);
 }
 
+int box_give(struct box *b, const struct box_state *s, unsigned cpu,
+	     struct err *e)
+{
+	int r = arch_vcpu_prepare(b->kvm.vm_fd, b->fd[cpu], cpu, s->vcpu[cpu],
+				  s->len[cpu], e);
+
+	return r ? r : arch_vcpu_restore(b->kvm.vm_fd, b->fd[cpu], cpu,
+					 s->vcpu[cpu], s->len[cpu], e);
+}
+
 void box_restore(struct box *b, const struct box_state *s)
 {
 	struct err e = { 0 };
 
 	for (unsigned i = 0; i < b->nr; i++)
-		must(arch_vcpu_restore(b->kvm.fd, b->kvm.vm_fd, b->fd[i], i,
-				       s->vcpu[i], s->len[i], &e),
-		     &e);
+		must(box_give(b, s, i, &e), &e);
 	must(arch_clock_restore(b->kvm.vm_fd, s->clock, s->clock_len, &e), &e);
 	for (unsigned i = 0; i < b->nr; i++)
 		must(arch_vcpu_resume(b->fd[i], &e), &e);

@@ -66,6 +66,9 @@ void box_start(struct box *b, unsigned cpu);
 void box_stop(struct box *b, unsigned cpu);
 
 void box_save(const struct box *b, struct box_state *s);
+/* The state of one vCPU, for a fresh one. */
+int box_give(struct box *b, const struct box_state *s, unsigned cpu,
+	     struct err *e);
 /* vCPUs, then the clock, then resume: as a copy does. */
 void box_restore(struct box *b, const struct box_state *s);
 /* A copy of a stopped box. */

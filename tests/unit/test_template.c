@@ -160,19 +160,29 @@ static void test_changed(void **state)
 	gmem_fini(&m);
 }
 
-static void none_is(void *opaque, gpa_t gpa)
+static void count_own(void *opaque, gpa_t gpa, bool written)
 {
-	(void)opaque;
-	(void)gpa;
-	fail();
+	unsigned *own = opaque;
+
+	if (!written)
+		return;
+	assert_true(gpa == 0x1000 || gpa == 0x2000);
+	++*own;
 }
 
-static void only_this(void *opaque, gpa_t gpa)
+/* Of the three pages from 0x1000 on those that are the copy's own. */
+static unsigned own_pages(const struct gmem *copy)
 {
-	assert_int_equal(*(gpa_t *)opaque, gpa);
+	struct measure own;
+	unsigned n = 0;
+
+	measure_open(&own);
+	measure_touched(&own, copy, 0x1000, 3 * 4096, count_own, &n);
+	measure_close(&own);
+	return n;
 }
 
-static void add_written(const struct template_run *runs, unsigned nr)
+static void add_touched(const struct template_run *runs, unsigned nr)
 {
 	struct template_file f = { .fd = -1 };
 	struct template t;
@@ -181,84 +191,89 @@ static void add_written(const struct template_run *runs, unsigned nr)
 	assert_int_equal(template_open(&t, path, &e), 0);
 	assert_int_equal(chmod(path, 0600), 0);
 	f.fd = open(path, O_RDWR);
-	assert_int_equal(template_add_written(&f, &t, runs, nr, &e), 0);
+	assert_int_equal(template_add_touched(&f, &t, runs, nr, &e), 0);
 	close(f.fd);
 	template_close(&t);
 }
 
 /* Pages that a copy gets before it runs: the list comes back. */
-static void test_written(void **state)
+static void test_touched(void **state)
 {
-	const struct template_run runs[] = { { 1, 1 }, { 256, 2 } };
-	const struct template_run outside[] = { { 1, 1 }, { 1 << 20, 1 },
-						{ 1 << 21, 1 } };
+	const struct template_run runs[] = { { 1, 2, true },
+					     { 3, 1, false },
+					     { 256, 2, false } };
+	const struct template_run outside[] = { { 1, 1, true },
+						{ 1 << 20, 1, true },
+						{ 1 << 21, 1, true } };
 	struct template t;
 	struct gmem m, copy;
-	struct measure own;
 	struct err e;
 
 	(void)state;
 	write_one(&m);
 	assert_int_equal(template_open(&t, path, &e), 0);
-	assert_int_equal(t.nr_written, 0);
+	assert_int_equal(t.nr_runs, 0);
 	template_close(&t);
-	add_written(runs, 2);
+	add_touched(runs, 3);
 	assert_int_equal(template_open(&t, path, &e), 0);
-	assert_int_equal(t.nr_written, 2);
-	assert_int_equal(template_written(&t, 1).page, 256);
-	assert_int_equal(template_written(&t, 1).count, 2);
+	assert_int_equal(t.nr_runs, 3);
+	assert_true(template_touched(&t, 0).written);
+	assert_int_equal(template_touched(&t, 2).page, 256);
+	assert_int_equal(template_touched(&t, 2).count, 2);
+	assert_false(template_touched(&t, 2).written);
 	assert_string_equal(t.id.image, "/i");
 	assert_memory_equal(t.vcpu[1].data, "vcpu one", t.vcpu[1].len);
 	assert_int_equal(gmem_init(&copy, 4 * MIB, 3ull << 30, 4ull << 30, &e),
 			 0);
 	assert_int_equal(template_map(&t, &copy, &e), 0);
-	measure_open(&own);
-	measure_written(&own, &copy, 0x1000, 3 * 4096, none_is, NULL);
-	template_prefault(&t, &copy);
-	measure_written(&own, &copy, 0x1000, 3 * 4096, only_this,
-			&(gpa_t){ 0x1000 });
-	measure_close(&own);
+	assert_int_equal(own_pages(&copy), 0);
+	template_prefault(&t, &copy, 1);
+	assert_int_equal(own_pages(&copy), 1);
+	template_prefault(&t, &copy, UINT64_MAX);
+	assert_int_equal(own_pages(&copy), 2);
 	assert_memory_equal(gmem_ptr(&m, 0, 4 * MIB),
 			    gmem_ptr(&copy, 0, 4 * MIB), 4 * MIB);
 	template_close(&t);
 	/* A second list is one too many, pages outside RAM are left alone. */
-	add_written(runs, 2);
-	refused("list of written pages");
+	add_touched(runs, 2);
+	refused("list of touched pages");
 	unlink(path);
 	gmem_fini(&m);
 	write_one(&m);
-	add_written(outside, 3);
+	add_touched(outside, 3);
 	assert_int_equal(template_open(&t, path, &e), 0);
-	template_prefault(&t, &copy);
+	template_prefault(&t, &copy, UINT64_MAX);
 	template_close(&t);
 	gmem_fini(&copy);
 	gmem_fini(&m);
 }
 
-static void written_refused(const struct template_run *runs, unsigned nr)
+static void touched_refused(const struct template_run *runs, unsigned nr)
 {
 	struct gmem m;
 
 	unlink(path);
 	write_one(&m);
-	add_written(runs, nr);
-	refused("list of written pages");
+	add_touched(runs, nr);
+	refused("list of touched pages");
 	gmem_fini(&m);
 }
 
-static void test_written_refused(void **state)
+static void test_touched_refused(void **state)
 {
-	const struct template_run empty[] = { { 1, 0 } };
-	const struct template_run reverse[] = { { 5, 1 }, { 4, 1 } };
-	const struct template_run meeting[] = { { 5, 2 }, { 6, 1 } };
-	const struct template_run wraps[] = { { 0xffffffff, 0xffffffff },
-					      { 5, 1 } };
+	const struct template_run empty[] = { { 1, 0, true } };
+	const struct template_run reverse[] = { { 5, 1, true },
+						{ 4, 1, true } };
+	const struct template_run meeting[] = { { 5, 2, true },
+						{ 6, 1, false } };
+	const struct template_run wraps[] = { { 0xffffffff, 0x7fffffff, true },
+					      { 5, 1, true } };
 
 	(void)state;
-	written_refused(empty, 1);
-	written_refused(reverse, 2);
-	written_refused(meeting, 2);
-	written_refused(wraps, 2);
+	touched_refused(empty, 1);
+	touched_refused(reverse, 2);
+	touched_refused(meeting, 2);
+	touched_refused(wraps, 2);
 }
 
 static void test_cut(void **state)
@@ -312,8 +327,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_round_trip, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_changed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_written, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_written_refused, setup,
+		cmocka_unit_test_setup_teardown(test_touched, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_touched_refused, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
 		cmocka_unit_test(test_not_a_file),

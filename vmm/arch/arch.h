@@ -87,9 +87,9 @@ int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned index, unsigned nr_cpus,
  * Order of a save: stop all vCPUs outside KVM_RUN, with the last exit
  * completed (KVM_RUN once more with immediate_exit set); each vCPU in any
  * order; the clock. Order of a restore: memory and interrupt chip as for a
- * cold boot; create all vCPUs; arch_vcpu_restore for 0, then for the others;
- * arch_clock_restore; arch_vcpu_resume for each; KVM_RUN. No vCPU may run
- * before all of this.
+ * cold boot; create all vCPUs; arch_vcpu_prepare for each; arch_vcpu_restore
+ * for 0, then for the others; arch_clock_restore; arch_vcpu_resume for each;
+ * KVM_RUN. No vCPU may run the guest before all of this.
  *
  * The guest's TSC and kvm-clock go on from the values saved, however long ago
  * and on whatever boot of a host that was, and all vCPUs have one TSC; a
@@ -111,12 +111,15 @@ int arch_vcpu_save(int kvm_fd, int vm_fd, int vcpu_fd, void *buf, size_t *len,
 int arch_vcpu_check(int kvm_fd, const void *buf, size_t len, struct err *e);
 
 /*
- * Give a fresh vCPU `index`, before its first KVM_RUN, that state. Refuses
- * the state of another index and a TSC frequency that this host cannot offer.
- * After a failure the vCPU is of no use.
+ * Give a fresh vCPU `index` that state: before its first KVM_RUN what says
+ * which processor it is, then all else. The first refuses the state of another
+ * index and a TSC frequency that this host cannot offer. After a failure the
+ * vCPU is of no use.
  */
-int arch_vcpu_restore(int kvm_fd, int vm_fd, int vcpu_fd, unsigned index,
-		      const void *buf, size_t len, struct err *e);
+int arch_vcpu_prepare(int vm_fd, int vcpu_fd, unsigned index, const void *buf,
+		      size_t len, struct err *e);
+int arch_vcpu_restore(int vm_fd, int vcpu_fd, unsigned index, const void *buf,
+		      size_t len, struct err *e);
 
 /* The VM's kvm-clock; buf has ARCH_CLOCK_STATE_MAX bytes, *len is set. */
 int arch_clock_save(int vm_fd, void *buf, size_t *len, struct err *e);
@@ -127,6 +130,22 @@ int arch_clock_restore(int vm_fd, const void *buf, size_t len, struct err *e);
  * stay calm. Nothing happens when it has no kvm-clock.
  */
 int arch_vcpu_resume(int vcpu_fd, struct err *e);
+
+/*
+ * A guest of our own that reads a byte of each page of a list, for a vCPU
+ * between arch_vcpu_prepare and arch_vcpu_restore, and ends with KVM_EXIT_IO.
+ * Fill the page that it runs in, with as many entries as fit (their number
+ * comes back, at least one of nr > 0); have the vCPU begin there. All pages
+ * are RAM below arch_hole_start. -errno where KVM refuses.
+ */
+struct arch_pages {
+	uint32_t first;		/* gpa / GMEM_PAGE */
+	uint32_t count;		/* > 0 */
+};
+#define ARCH_TOUCH_PORT 0xf4u
+unsigned arch_touch_fill(uint8_t page[GMEM_PAGE], const struct arch_pages *p,
+			 unsigned nr);
+int arch_touch_begin(int vcpu_fd, gpa_t gpa);
 
 /*
  * The counter that a guest's programs can read, as vCPU `vcpu_fd` would read

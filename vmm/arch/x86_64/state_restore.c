@@ -186,11 +186,7 @@ static int restore(int vm_fd, int fd, unsigned index,
 	const struct vcpu_tsc *tsc = s->part[VCPU_TSC].data;
 	int r;
 
-	r = set_tsc_khz(vm_fd, fd, tsc->khz, e);
-	if (!r)
-		r = SET(fd, KVM_SET_CPUID2, s->part[VCPU_CPUID].data, e);
-	if (!r)
-		r = set_mp_state(fd, index, s->part[VCPU_MP_STATE].data, e);
+	r = set_mp_state(fd, index, s->part[VCPU_MP_STATE].data, e);
 	if (!r)
 		r = SET(fd, KVM_SET_REGS, s->part[VCPU_REGS].data, e);
 	if (!r)
@@ -211,17 +207,39 @@ static int restore(int vm_fd, int fd, unsigned index,
 	return r;
 }
 
-int arch_vcpu_restore(int kvm_fd, int vm_fd, int vcpu_fd, unsigned index,
-		      const void *buf, size_t len, struct err *e)
+static int read_state(struct vcpu_state *s, unsigned index, const void *buf,
+		      size_t len, struct err *e)
+{
+	int r = vcpu_state_read(s, buf, len, e);
+
+	if (!r && vcpu_state_index(s) != index)
+		r = err_set(e, EPROTO, "the state is of vCPU %u",
+			    vcpu_state_index(s));
+	return r;
+}
+
+int arch_vcpu_prepare(int vm_fd, int vcpu_fd, unsigned index, const void *buf,
+		      size_t len, struct err *e)
+{
+	const struct vcpu_tsc *tsc;
+	struct vcpu_state s;
+	int r = read_state(&s, index, buf, len, e);
+
+	if (!r) {
+		tsc = s.part[VCPU_TSC].data;
+		r = set_tsc_khz(vm_fd, vcpu_fd, tsc->khz, e);
+	}
+	if (!r)
+		r = SET(vcpu_fd, KVM_SET_CPUID2, s.part[VCPU_CPUID].data, e);
+	return r ? err_prefix(e, "restore vCPU %u: ", index) : 0;
+}
+
+int arch_vcpu_restore(int vm_fd, int vcpu_fd, unsigned index, const void *buf,
+		      size_t len, struct err *e)
 {
 	struct vcpu_state s;
-	int r;
+	int r = read_state(&s, index, buf, len, e);
 
-	(void)kvm_fd; /* other architectures may need it */
-	r = vcpu_state_read(&s, buf, len, e);
-	if (!r && vcpu_state_index(&s) != index)
-		r = err_set(e, EPROTO, "the state is of vCPU %u",
-			    vcpu_state_index(&s));
 	if (!r)
 		r = restore(vm_fd, vcpu_fd, index, &s, e);
 	return r ? err_prefix(e, "restore vCPU %u: ", index) : 0;
