@@ -143,7 +143,10 @@ check) [ -e "$tmp/fit" ] || { echo "no kvm_hardware software KVM"; exit 1; } ;;
 --version) echo "husk 9.9" ;;
 run)
 	while [ "\$1" != -- ]; do shift; done
-	exec "$root\$2" "\$3"
+	shift
+	program=$root\$1
+	shift
+	exec "\$program" "\$@"
 	;;
 esac
 END
