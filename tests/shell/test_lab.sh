@@ -229,6 +229,9 @@ check "what a command leaves running" status 0 sh -c \
 check "is gone when run returns" status 1 pgrep -f '[s]leep 9876[34]'
 
 # shellcheck disable=SC2016 # expanded there
+check "the lab's clock is the TSC, whatever its watchdog would say" status 0 grep -qEx 'tsc(-early)?' \
+	/sys/devices/system/clocksource/clocksource0/current_clocksource
+
 check "while a command runs, something interrupts the lab" status 0 \
 	--timeout 60 sh -c 'n() { grep "virtio.*-virtqueues" /proc/interrupts; }
 		sleep 0.5; was=$(n); while [ "$(n)" = "$was" ]; do sleep 0.2; done'
