@@ -137,7 +137,7 @@ int cgroup_limit_pids(int cgroup, uint32_t pids_max, struct err *e)
 	return write_file(cgroup, "pids.max", value, e);
 }
 
-int cgroup_limit(int cgroup, uint32_t pids_max, struct err *e)
+int cgroup_limit_memory(int cgroup, struct err *e)
 {
 	uint64_t memory = memory_for_job();
 	char value[24];
@@ -148,9 +148,7 @@ int cgroup_limit(int cgroup, uint32_t pids_max, struct err *e)
 	snprintf(value, sizeof(value), "%llu", (unsigned long long)memory);
 	if (write_file(cgroup, "memory.max", value, e))
 		return -e->code;
-	if (write_file(cgroup, "memory.oom.group", "1", e))
-		return -e->code;
-	return cgroup_limit_pids(cgroup, pids_max, e);
+	return write_file(cgroup, "memory.oom.group", "1", e);
 }
 
 void cgroup_kill(int cgroup)

@@ -23,10 +23,9 @@ struct cgroup_usage {
  */
 int cgroup_make(int cgroup2, struct err *e);
 
-/* Set the limits: pids_max, and what memory the machine has to give. */
-int cgroup_limit(int cgroup, uint32_t pids_max, struct err *e);
+/* Limit it to what memory the machine has to give. */
+int cgroup_limit_memory(int cgroup, struct err *e);
 
-/* The first of these limits alone. */
 int cgroup_limit_pids(int cgroup, uint32_t pids_max, struct err *e);
 
 /* SIGKILL to every process in it. Returns before they are dead. */

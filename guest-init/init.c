@@ -45,6 +45,7 @@ struct init {
 	struct report report;
 	struct ports ports;
 	int initramfs; /* the root that init woke up in */
+	int tmpfs;     /* the writable places, as a whole */
 	int cgroup;    /* the job's */
 	int sigchld;   /* signalfd */
 	struct job job;
@@ -134,7 +135,10 @@ static int boot(struct init *in, struct err *e)
 	if (cgroup2 < 0)
 		return -e->code;
 	in->cgroup = cgroup_make(cgroup2, e);
-	if (in->cgroup < 0)
+	if (in->cgroup < 0 || cgroup_limit_memory(in->cgroup, e))
+		return -e->code;
+	in->tmpfs = mounts_tmp(in->initramfs, e);
+	if (in->tmpfs < 0)
 		return -e->code;
 	return watch_children(in, e);
 }
@@ -284,11 +288,11 @@ static int prepare(struct init *in, struct err *e)
 
 	if (renew(in, e))
 		return -e->code;
-	if (mounts_tmp(in->initramfs, job->tmp_size, job->uid, job->gid, e))
+	if (mounts_tmp_give(in->tmpfs, job->tmp_size, job->uid, job->gid, e))
 		return -e->code;
 	if (job->uid == 0 && mounts_guard_proc(e))
 		return -e->code;
-	return cgroup_limit(in->cgroup, job->pids_max, e);
+	return cgroup_limit_pids(in->cgroup, job->pids_max, e);
 }
 
 /* GO: the copy of a held job gets what the job could not have before. */
@@ -369,6 +373,7 @@ int main(void)
 	struct init in = {
 		.report = { .devtmpfs = -1, .control = -1 },
 		.initramfs = -1,
+		.tmpfs = -1,
 		.cgroup = -1,
 		.sigchld = -1,
 	};

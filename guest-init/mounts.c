@@ -55,7 +55,23 @@ static int fs_missing(const char *type, struct err *e)
 		       type, config);
 }
 
-/* A mount of a new instance, attached nowhere. `options` ends with {}. */
+/* `options` ends with {}. */
+static int set_options(int fs, const char *type, const struct option *options,
+		       struct err *e)
+{
+	for (; options && options->key; options++) {
+		unsigned int cmd = options->value ? FSCONFIG_SET_STRING :
+						    FSCONFIG_SET_FLAG;
+
+		if (syscall(SYS_fsconfig, fs, cmd, options->key,
+			    options->value, 0))
+			return err_sys(e, "set '%s' of '%s'", options->key,
+				       type);
+	}
+	return 0;
+}
+
+/* A mount of a new instance, attached nowhere. */
 static int fs_mount(const char *type, const struct option *options,
 		    unsigned int attr, struct err *e)
 {
@@ -66,15 +82,8 @@ static int fs_mount(const char *type, const struct option *options,
 		return fs_missing(type, e);
 	if (fs < 0)
 		return err_sys(e, "open the file system '%s'", type);
-	for (; options && options->key; options++) {
-		unsigned int cmd = options->value ? FSCONFIG_SET_STRING :
-						    FSCONFIG_SET_FLAG;
-
-		if (syscall(SYS_fsconfig, fs, cmd, options->key,
-			    options->value, 0))
-			return err_sys(e, "set '%s' of '%s'", options->key,
-				       type);
-	}
+	if (set_options(fs, type, options, e))
+		return -e->code;
 	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		return err_sys(e, "mount '%s'", type);
 	fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attr);
@@ -338,37 +347,29 @@ static const struct place tmp_places[] = {
 
 #define NR_TMP_PLACES (sizeof(tmp_places) / sizeof(*tmp_places))
 
-static int add_place(int tmpfs, const struct place *p, uid_t uid, gid_t gid,
-		     struct err *e)
+static int add_place(int tmpfs, const struct place *p, struct err *e)
 {
 	auto_fd mount = -1;
 
 	if (mkdirat(tmpfs, p->name, p->mode))
 		return err_sys(e, "make '%s'", p->path);
-	if (p->jobs_own && fchownat(tmpfs, p->name, uid, gid, 0))
-		return err_sys(e, "give '%s' to the job", p->path);
 	mount = clone_mount(tmpfs, p->name);
 	if (mount < 0)
 		return err_sys(e, "mount '%s'", p->path);
 	return attach(mount, p->path, e);
 }
 
-int mounts_tmp(int initramfs, uint64_t size, uid_t uid, gid_t gid,
-	       struct err *e)
+/* What can be limited later must have a limit from the beginning. */
+int mounts_tmp(int initramfs, struct err *e)
 {
-	char bytes[24], inodes[24];
-	const struct option options[] = {
-		{ "size", bytes },
-		{ "nr_inodes", inodes },
+	static const struct option options[] = {
+		{ "size", "1m" },
+		{ "nr_inodes", "1024" },
 		{ "mode", "755" },
 		{ NULL, NULL },
 	};
-	auto_fd tmpfs = -1;
+	auto_fd tmpfs = fs_mount("tmpfs", options, SAFE, e);
 
-	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)size);
-	snprintf(inodes, sizeof(inodes), "%llu",
-		 (unsigned long long)(INODES_MIN + size / BYTES_PER_INODE));
-	tmpfs = fs_mount("tmpfs", options, SAFE, e);
 	if (tmpfs < 0)
 		return tmpfs;
 	/* Only what is attached somewhere can be cloned. */
@@ -377,8 +378,45 @@ int mounts_tmp(int initramfs, uint64_t size, uid_t uid, gid_t gid,
 	if (attach_at(tmpfs, initramfs, "tmpfs", e))
 		return -e->code;
 	for (size_t i = 0; i < NR_TMP_PLACES; i++)
-		if (add_place(tmpfs, &tmp_places[i], uid, gid, e))
+		if (add_place(tmpfs, &tmp_places[i], e))
 			return -e->code;
+	return steal_fd(&tmpfs);
+}
+
+static int resize(int tmpfs, uint64_t size, struct err *e)
+{
+	char bytes[24], inodes[24];
+	const struct option options[] = {
+		{ "size", bytes },
+		{ "nr_inodes", inodes },
+		{ NULL, NULL },
+	};
+	auto_fd fs = (int)syscall(SYS_fspick, tmpfs, "",
+				  FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+
+	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)size);
+	snprintf(inodes, sizeof(inodes), "%llu",
+		 (unsigned long long)(INODES_MIN + size / BYTES_PER_INODE));
+	if (fs < 0)
+		return err_sys(e, "pick the file system 'tmpfs'");
+	if (set_options(fs, "tmpfs", options, e))
+		return -e->code;
+	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0))
+		return err_sys(e, "resize 'tmpfs'");
+	return 0;
+}
+
+int mounts_tmp_give(int tmpfs, uint64_t size, uid_t uid, gid_t gid,
+		    struct err *e)
+{
+	if (resize(tmpfs, size, e))
+		return -e->code;
+	for (size_t i = 0; i < NR_TMP_PLACES; i++) {
+		const struct place *p = &tmp_places[i];
+
+		if (p->jobs_own && fchownat(tmpfs, p->name, uid, gid, 0))
+			return err_sys(e, "give '%s' to the job", p->path);
+	}
 	return 0;
 }
 

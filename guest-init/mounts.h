@@ -37,12 +37,15 @@ int mounts_cgroup(struct err *e);
 int mounts_root(int devtmpfs, int sysfs, struct err *e);
 
 /*
- * The job's writable places: `size` bytes for all; /work and /run are the
- * job's own. initramfs is a descriptor of the root from before mounts_root:
- * the tmpfs as a whole is attached there, where no path leads.
+ * The writable places, of a tmpfs that holds next to nothing yet. initramfs is
+ * a descriptor of the root from before mounts_root: the tmpfs as a whole is
+ * attached there, where no path leads. Returns it, for mounts_tmp_give.
  */
-int mounts_tmp(int initramfs, uint64_t size, uid_t uid, gid_t gid,
-	       struct err *e);
+int mounts_tmp(int initramfs, struct err *e);
+
+/* They become the job's: `size` bytes for all, /work and /run its own. */
+int mounts_tmp_give(int tmpfs, uint64_t size, uid_t uid, gid_t gid,
+		    struct err *e);
 
 /*
  * For a job of uid 0: without capabilities it is still the owner of the

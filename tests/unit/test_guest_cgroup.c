@@ -204,7 +204,8 @@ static void sets_the_limits(void **state)
 	put(f, "memory.max", "");
 	put(f, "memory.oom.group", "");
 	put(f, "pids.max", "");
-	assert_int_equal(cgroup_limit(f->fd, 77, &e), 0);
+	assert_int_equal(cgroup_limit_memory(f->fd, &e), 0);
+	assert_int_equal(cgroup_limit_pids(f->fd, 77, &e), 0);
 	get(f, "pids.max", text, sizeof(text));
 	assert_string_equal(text, "77");
 	get(f, "memory.oom.group", text, sizeof(text));
@@ -215,7 +216,7 @@ static void sets_the_limits(void **state)
 
 	/* More than the kernel would take is as good as no limit. */
 	put(f, "pids.max", "max");
-	assert_int_equal(cgroup_limit(f->fd, UINT32_MAX, &e), 0);
+	assert_int_equal(cgroup_limit_pids(f->fd, UINT32_MAX, &e), 0);
 	get(f, "pids.max", text, sizeof(text));
 	assert_string_equal(text, "max");
 }
@@ -225,8 +226,10 @@ static void a_limit_that_cannot_be_set_is_an_error(void **state)
 	const struct folder *f = *state;
 	struct err e = { 0 };
 
-	assert_int_equal(cgroup_limit(f->fd, 77, &e), -ENOENT);
+	assert_int_equal(cgroup_limit_memory(f->fd, &e), -ENOENT);
 	assert_non_null(strstr(e.msg, "memory.max"));
+	assert_int_equal(cgroup_limit_pids(f->fd, 77, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "pids.max"));
 }
 
 static void names_a_kernel_without_controllers(void **state)
