@@ -40,7 +40,7 @@ enum run_result {
 };
 
 /*
- * Start the job in its cgroup (-1: in that of init). SIGCHLD must be blocked,
+ * Start the job in its cgroup. SIGCHLD must be blocked,
  * descriptors below RUN_NR_PIPES taken, and everything else close-on-exec.
  * Unless RUN_STARTED comes back, *e says why and its code is the errno.
  */
