@@ -185,7 +185,8 @@ static int watch_maker(struct supervisor *s, const struct template_file *file)
 }
 
 /* A template without a rehearsal is only slower. */
-static int try_out(const struct config *c, const struct template_file *file)
+static void try_out(const struct config *c, const struct template_file *file,
+		    enum rehearsal which)
 {
 	struct supervisor s;
 	struct run_start start = {0, -1, &s};
@@ -193,12 +194,12 @@ static int try_out(const struct config *c, const struct template_file *file)
 	struct err e;
 
 	if (supervisor_split(&s, c->jail != JAIL_OFF, &e))
-		return 0;
+		return;
 	/* The file is its parent's to put in place. */
 	if (!s.pid)
-		exit(rehearse(c, &start, file, &e) ? STATUS_FAILURE : 0);
+		exit(rehearse(c, &start, file, which, &e) ? STATUS_FAILURE :
+							    0);
 	supervisor_wait(&s, file->fd, &end);
-	return 0;
 }
 
 static int make_and_try(struct config *c, struct supervisor *s,
@@ -208,7 +209,9 @@ static int make_and_try(struct config *c, struct supervisor *s,
 	struct err e;
 
 	if (!status)
-		status = try_out(c, file);
+		try_out(c, file, REHEARSAL_INIT);
+	if (!status && !c->warm)
+		try_out(c, file, REHEARSAL_PROGRAM);
 	if (template_finish(file, !status, &e))
 		return fail(&e);
 	return status;

@@ -5,9 +5,11 @@
  * One copy is run to find them, with a job that does nothing, or with no input
  * for one that is warm.
  *
- * The job is init's own file: it is there whatever the image holds, needs
- * nothing of it, and ends at once since it is not PID 1. A program of the image
- * would add the pages that its own text is read to, which no other job needs.
+ * The first job is init's own file: it is there whatever the image holds, needs
+ * nothing of it, and ends at once since it is not PID 1. The second is a program
+ * of the image, for the way from its disk: if there is none, the search for it.
+ * That one's pages to write to are those that its own text is read to, which no
+ * other job needs, so it adds pages to read only.
  *
  * Rejected: KVM's dirty log. A private mapping tells the same by itself: what
  * was written is no longer the file's.
@@ -23,15 +25,16 @@
 #define PATIENCE_WARM_NS 5000000000u
 #define PATIENCE_NS	 60000000000u
 
+/* Pages in order, those that the template lists already among them. */
 struct list {
 	struct template_run run[TEMPLATE_MAX_RUNS];
 	unsigned nr;
+	const struct template *t;
+	unsigned next, done; /* its run that comes next, pages of it done */
 };
 
-static void add_page(void *opaque, gpa_t gpa, bool written)
+static void add_page(struct list *l, uint32_t page, bool written)
 {
-	uint32_t page = (uint32_t)(gpa / GMEM_PAGE);
-	struct list *l = opaque;
 	struct template_run *last = &l->run[l->nr ? l->nr - 1 : 0];
 
 	if (l->nr && last->page + last->count == page &&
@@ -39,6 +42,36 @@ static void add_page(void *opaque, gpa_t gpa, bool written)
 		last->count++;
 	else if (l->nr < TEMPLATE_MAX_RUNS)
 		l->run[l->nr++] = (struct template_run){ page, 1, written };
+}
+
+/* What is listed already, below `end`. Returns whether the last page is. */
+static bool add_listed(struct list *l, uint64_t end)
+{
+	uint64_t page = 0;
+
+	while (l->next < l->t->nr_runs) {
+		struct template_run run = template_touched(l->t, l->next);
+
+		while (l->done < run.count && run.page + l->done < end) {
+			page = run.page + l->done++;
+			add_page(l, (uint32_t)page, run.written);
+		}
+		if (l->done < run.count)
+			break;
+		l->next++;
+		l->done = 0;
+	}
+	return page + 1 == end;
+}
+
+/* Only the first rehearsal tells what is written to. */
+static void add_touched(void *opaque, gpa_t gpa, bool written)
+{
+	uint32_t page = (uint32_t)(gpa / GMEM_PAGE);
+	struct list *l = opaque;
+
+	if (!add_listed(l, (uint64_t)page + 1))
+		add_page(l, page, written && !l->t->nr_runs);
 }
 
 static int set_up(struct run *run, struct err *e)
@@ -92,16 +125,18 @@ static int play(struct run *run, struct list *l, struct err *e)
 		struct template_extent x = template_extent(&run->template, i);
 
 		measure_touched(&run->measure, &run->vm.mem, x.gpa, x.len,
-				add_page, l);
+				add_touched, l);
 	}
+	add_listed(l, UINT64_MAX);
 	return 0;
 }
 
 int rehearse(const struct config *c, const struct run_start *start,
-	     const struct template_file *file, struct err *e)
+	     const struct template_file *file, enum rehearsal which,
+	     struct err *e)
 {
-	static char program[] = "/proc/self/exe";
-	char *argv[] = { program, NULL };
+	static char init[] = "/proc/self/exe", program[] = "/bin/true";
+	char *argv[] = { which == REHEARSAL_INIT ? init : program, NULL };
 	const struct run_start own_start = { loop_now(), -1,
 					     start->supervisor };
 	struct config own = *c;
@@ -109,6 +144,8 @@ int rehearse(const struct config *c, const struct run_start *start,
 	struct outcome o;
 	struct run run;
 	int r;
+
+	list.t = &run.template;
 
 	own.template = file->part;
 	own.warm = false;

@@ -10,13 +10,19 @@
 #include "run.h"
 #include "template.h"
 
+enum rehearsal {
+	REHEARSAL_INIT,	   /* or of the warm process; the first */
+	REHEARSAL_PROGRAM, /* of the image */
+};
+
 /*
  * Run a copy of the template in `file`, which was made as *c says, and add to
- * the file which pages it wrote to. What the copy does is no concern of ours:
+ * the file which pages it touched. What the copy does is no concern of ours:
  * only an error of husk's own is one. In a process of its own, for it ends in
  * the jail.
  */
 int rehearse(const struct config *c, const struct run_start *start,
-	     const struct template_file *file, struct err *e);
+	     const struct template_file *file, enum rehearsal which,
+	     struct err *e);
 
 #endif

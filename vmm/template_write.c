@@ -304,7 +304,10 @@ static int append_runs(const struct template *t, uint8_t *head, uint64_t room,
 		       struct template_header *h,
 		       const struct template_run *runs, unsigned nr)
 {
-	size_t at = find_terminator(t->head, t->head_len);
+	/* A list that is there already is the last section. */
+	size_t at = t->touched.data ?
+			    (size_t)(t->touched.data - t->head) - 8 :
+			    find_terminator(t->head, t->head_len);
 	struct unpack u;
 	struct pack p;
 	unsigned i;
