@@ -178,6 +178,8 @@ static int start_job(struct run *run, const int fds[POOL_FDS_MAX],
 	if (!r)
 		r = attach(run, fds, e);
 	if (!r)
+		r = vm_rewind(&run->vm, &run->template, e);
+	if (!r)
 		r = run_init_control(run, e);
 	if (r)
 		return r;

@@ -176,6 +176,13 @@ static int init_registers(struct vm *vm, const struct vm_args *args,
 				 t->vcpu[i].len, e);
 }
 
+static int restore_clock(struct vm *vm, const struct template *t,
+			 struct err *e)
+{
+	return arch_clock_restore(vm->kvm.vm_fd, t->clock.data, t->clock.len,
+				  e);
+}
+
 /* From here on no KVM_RUN but the guest's. */
 static int restore_vcpus(struct vm *vm, const struct template *t,
 			 struct err *e)
@@ -186,8 +193,7 @@ static int restore_vcpus(struct vm *vm, const struct template *t,
 	for (i = 0; !r && i < vm->nr_vcpus; i++)
 		r = arch_vcpu_restore(vm->kvm.vm_fd, vm->vcpu[i].fd, i,
 				      t->vcpu[i].data, t->vcpu[i].len, e);
-	return r ? r : arch_clock_restore(vm->kvm.vm_fd, t->clock.data,
-					  t->clock.len, e);
+	return r ? r : restore_clock(vm, t, e);
 }
 
 static int init_vcpus(struct vm *vm, const struct vm_args *args, struct err *e)
@@ -245,6 +251,17 @@ static int fill_memory(struct vm *vm, const struct vm_args *args,
 	vm->restored = true;
 	choose_pages(&vm->mem);
 	return template_map(args->template, &vm->mem, e);
+}
+
+int vm_rewind(struct vm *vm, const struct template *t, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; !r && i < vm->nr_vcpus; i++)
+		r = arch_vcpu_rewind(vm->vcpu[i].fd, i, t->vcpu[i].data,
+				     t->vcpu[i].len, e);
+	return r ? r : restore_clock(vm, t, e);
 }
 
 int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)

@@ -70,6 +70,13 @@ int vm_init(struct vm *vm, const struct vm_args *args, struct err *e);
  */
 int vm_park(struct vm *vm, const struct jail *jail, struct err *e);
 
+/*
+ * A restored guest that has waited to run does not notice: its time goes on
+ * from the template's. Otherwise all its timers would be late, and the first
+ * that it does.
+ */
+int vm_rewind(struct vm *vm, const struct template *t, struct err *e);
+
 /* Let the guest run; the threads are made when they aren't there. */
 int vm_start(struct vm *vm, struct err *e);
 

@@ -200,6 +200,19 @@ def test_used_once():
     eq(len(ids), RUNS, "boot ids")
 
 
+def test_time_waits():
+    """a machine does not notice that it has waited: its uptime goes on from the template's"""
+    of = template()
+    husk_raw(["run", "--template", of, "--", "cat", "/proc/uptime"])
+    direct = float(husk_raw(["run", "--template", of, "--", "cat", "/proc/uptime"]).out.split()[0])
+    pool().rested()
+    time.sleep(5)
+    began = time.monotonic()
+    waited = float(pool().run("cat", "/proc/uptime").out.split()[0])
+    # Of five seconds none, but what the two runs themselves take.
+    check(waited < direct + 2.5 + time.monotonic() - began, "uptime %g, without a pool %g" % (waited, direct))
+
+
 def test_waiting():
     """as many wait as were asked for, small and still, and what is killed is replaced"""
     p = pool()

@@ -155,6 +155,41 @@ static void old_clock_goes_on(void **unused)
 	check_clock(100000000ull * 1000000000ull);
 }
 
+/* It waits longer than what may be lost by the comparison. */
+#define WAIT_NS 300000000u
+
+static void copy_and_wait(void)
+{
+	uint64_t until = now_ns() + WAIT_NS;
+
+	box_copy(&copy, &box, &state);
+	while (now_ns() < until)
+		;
+}
+
+static void a_copy_that_waited_does_not_notice(void **unused)
+{
+	struct err e = { 0 };
+	struct vcpu_tsc *tsc;
+	uint64_t clock, t0, ns;
+
+	(void)unused;
+	box_ready(&box, 1, 0, 0);
+	box_save(&box, &state);
+	tsc = box_part(&state, 0, VCPU_TSC);
+	if (clock_state_read(&clock, state.clock, state.clock_len, &e))
+		fail_msg("%s", e.msg);
+	copy_and_wait();
+	t0 = now_ns();
+	box_rewind(&copy, &state);
+	assert_int_equal(box_run(&copy, 0), SG_PORT_DONE);
+	ns = clock_of(&copy) - clock;
+	assert_true(ns <= (now_ns() - t0) / 100 * 101 + 1000000);
+	if (can & BOX_TSC)
+		assert_true(box_report(&copy)->tsc_after - tsc->value <=
+			    cycles(now_ns() - t0));
+}
+
 /* ---- timers ---- */
 
 /* Cycles of about a millisecond. */
@@ -191,6 +226,16 @@ static void old_timer_fires(void **unused)
 		tsc->deadline = tsc->value + SOON;
 	}
 	box_copy(&copy, &box, &state);
+	assert_fires();
+}
+
+static void timer_of_a_copy_that_waited_fires(void **unused)
+{
+	(void)unused;
+	box_ready(&box, 1, can & SG_IRQ, 100 * SOON);
+	box_save(&box, &state);
+	copy_and_wait();
+	box_rewind(&copy, &state);
 	assert_fires();
 }
 
@@ -265,6 +310,8 @@ static void one_tsc_for_both(void **unused)
 	((struct vcpu_tsc *)box_part(&state, 1, VCPU_TSC))->value = 701000000;
 	box_copy(&copy, &box, &state);
 	assert_int_equal(tsc_offset(0), tsc_offset(1));
+	box_rewind(&copy, &state);
+	assert_int_equal(tsc_offset(0), tsc_offset(1));
 }
 
 /* A vCPU that the guest never started is still to be started. */
@@ -292,6 +339,8 @@ int main(void)
 		TEST(old_timer_fires),	 TEST(expired_timer_fires),
 		TEST(every_copy_wakes),	 TEST(both_go_on_in_step),
 		TEST(one_tsc_for_both),	 TEST(waiting_vcpu_waits),
+		TEST(a_copy_that_waited_does_not_notice),
+		TEST(timer_of_a_copy_that_waited_fires),
 	};
 
 	box_watch(HANG_S);

@@ -391,6 +391,16 @@ void box_restore(struct box *b, const struct box_state *s)
 		must(arch_vcpu_resume(b->fd[i], &e), &e);
 }
 
+void box_rewind(struct box *b, const struct box_state *s)
+{
+	struct err e = { 0 };
+
+	for (unsigned i = 0; i < b->nr; i++)
+		must(arch_vcpu_rewind(b->fd[i], i, s->vcpu[i], s->len[i], &e),
+		     &e);
+	must(arch_clock_restore(b->kvm.vm_fd, s->clock, s->clock_len, &e), &e);
+}
+
 void box_copy(struct box *to, const struct box *from, const struct box_state *s)
 {
 	box_like(to, from);

@@ -71,6 +71,9 @@ int box_give(struct box *b, const struct box_state *s, unsigned cpu,
 	     struct err *e);
 /* vCPUs, then the clock, then resume: as a copy does. */
 void box_restore(struct box *b, const struct box_state *s);
+
+/* Its time is that of the save once more. */
+void box_rewind(struct box *b, const struct box_state *s);
 /* A copy of a stopped box. */
 void box_copy(struct box *to, const struct box *from,
 	      const struct box_state *s);

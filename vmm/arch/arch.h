@@ -121,6 +121,14 @@ int arch_vcpu_prepare(int vm_fd, int vcpu_fd, unsigned index, const void *buf,
 int arch_vcpu_restore(int vm_fd, int vcpu_fd, unsigned index, const void *buf,
 		      size_t len, struct err *e);
 
+/*
+ * The TSC of a vCPU that was restored and has not run goes on from the value
+ * saved once more, and so does its timer: all vCPUs in order, then
+ * arch_clock_restore.
+ */
+int arch_vcpu_rewind(int vcpu_fd, unsigned index, const void *buf, size_t len,
+		     struct err *e);
+
 /* The VM's kvm-clock; buf has ARCH_CLOCK_STATE_MAX bytes, *len is set. */
 int arch_clock_save(int vm_fd, void *buf, size_t *len, struct err *e);
 int arch_clock_restore(int vm_fd, const void *buf, size_t len, struct err *e);

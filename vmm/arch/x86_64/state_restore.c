@@ -245,6 +245,18 @@ int arch_vcpu_restore(int vm_fd, int vcpu_fd, unsigned index, const void *buf,
 	return r ? err_prefix(e, "restore vCPU %u: ", index) : 0;
 }
 
+int arch_vcpu_rewind(int vcpu_fd, unsigned index, const void *buf, size_t len,
+		     struct err *e)
+{
+	static const struct kvm_msrs none;
+	struct vcpu_state s;
+	int r = read_state(&s, index, buf, len, e);
+
+	if (!r)
+		r = set_msrs(vcpu_fd, index, s.part[VCPU_TSC].data, &none, e);
+	return r ? err_prefix(e, "rewind vCPU %u: ", index) : 0;
+}
+
 int arch_vcpu_check(int kvm_fd, const void *buf, size_t len, struct err *e)
 {
 	struct cpuid_list here = { .nent = CPUID_MAX };
