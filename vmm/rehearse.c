@@ -2,14 +2,14 @@
 /*
  * Each copy of a template starts by writing to the same few hundred pages:
  * page tables, stacks and run queues of the guest's kernel, init's own memory.
- * One copy is run to find them, with a job that does nothing, or with no input
- * for one that is warm.
+ * A copy or two are run to find them, with jobs that do nothing, or with no
+ * input for one that is warm.
  *
  * The first job is init's own file: it is there whatever the image holds, needs
- * nothing of it, and ends at once since it is not PID 1. The second is a program
- * of the image, for the way from its disk: if there is none, the search for it.
- * That one's pages to write to are those that its own text is read to, which no
- * other job needs, so it adds pages to read only.
+ * nothing of it, and ends at once since it is not PID 1. The second is a
+ * program of the image, for the way from its disk: if there is none, the search
+ * for it. Its text is read to pages that no other job needs: so it adds pages
+ * to read only.
  *
  * Rejected: KVM's dirty log. A private mapping tells the same by itself: what
  * was written is no longer the file's.

@@ -110,7 +110,8 @@ int template_write(const struct template_file *f,
 
 /*
  * Add to a file that was written, and of which `t` is the template, what its
- * copies touch: `nr` runs (at most TEMPLATE_MAX_RUNS) in order and apart.
+ * copies touch: `nr` runs (at most TEMPLATE_MAX_RUNS) in order and apart, in
+ * place of those that it lists.
  */
 int template_add_touched(const struct template_file *f,
 			 const struct template *t,
