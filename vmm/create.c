@@ -17,8 +17,14 @@
 #include <string.h>
 #include <time.h>
 
-/* What its kernel does when init has come to rest is done by then. */
-#define SETTLE_NS 2000000
+/*
+ * What its kernel does when init has come to rest is done by then. On a slow
+ * host it may need longer than that for what it does between two looks: so
+ * there is more time before each, up to the last.
+ */
+#define SETTLE_NS   2000000
+#define SETTLE_LAST 500000000
+#define QUIET_TRIES 60
 
 /* For people, so no quoting; what is too long is cut. */
 static void append_word(char *buf, size_t size, const char *word)
@@ -67,6 +73,27 @@ static void show_progress(void *opaque, uint64_t done, uint64_t all)
 	fflush(out);
 }
 
+/* Pause a machine that has come to rest, once all its vCPUs are idle. */
+static int pause_idle(struct run *run, struct err *e)
+{
+	struct timespec pause = { .tv_nsec = SETTLE_NS };
+	unsigned i;
+	int r;
+
+	for (i = 0; i < QUIET_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < SETTLE_LAST)
+			pause.tv_nsec += pause.tv_nsec / 2;
+		r = vm_pause(&run->vm, e);
+		if (r || vm_is_idle(&run->vm))
+			return r;
+		r = vm_start(&run->vm, e);
+		if (r)
+			return r;
+	}
+	return err_set(e, EBUSY, "the machine does not come to rest");
+}
+
 static int keep(struct run *run, struct template_source *source,
 		const struct template_file *file, FILE *progress,
 		struct err *e)
@@ -76,7 +103,7 @@ static int keep(struct run *run, struct template_source *source,
 
 	if (!state)
 		return err_sys(e, "get memory for the machine's state");
-	r = run_pause_idle(run, SETTLE_NS, e);
+	r = pause_idle(run, e);
 	if (r)
 		return err_prefix(e, "make the template: ");
 	r = vm_save(&run->vm, state, source, e);

@@ -190,33 +190,6 @@ static int serve(struct run *run, struct err *e)
 	return r ? r : run_go(run, e);
 }
 
-/*
- * More time for the guest before each look, up to this many ns: on a slow host
- * it may need longer than the first for what it does between two looks.
- */
-#define QUIET_LAST  500000000
-#define QUIET_TRIES 60
-
-int run_pause_idle(struct run *run, long first_ns, struct err *e)
-{
-	struct timespec pause = { .tv_nsec = first_ns };
-	unsigned i;
-	int r;
-
-	for (i = 0; i < QUIET_TRIES; i++) {
-		nanosleep(&pause, NULL);
-		if (pause.tv_nsec < QUIET_LAST)
-			pause.tv_nsec += pause.tv_nsec / 2;
-		r = vm_pause(&run->vm, e);
-		if (r || vm_is_idle(&run->vm))
-			return r;
-		r = vm_start(&run->vm, e);
-		if (r)
-			return r;
-	}
-	return err_set(e, EBUSY, "the machine does not come to rest");
-}
-
 void run_release(struct run *run)
 {
 	unsigned i;

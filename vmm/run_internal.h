@@ -106,11 +106,9 @@ int run_enter_jail(struct run *run, enum jail_thread loop, struct err *e);
 /*
  * run.c: what only waits for the machine to run: output files are emptied,
  * time limits armed, a copy gets its job. Then run until the loop stops; then
- * stop the machine, deliver what is left, count. Or pause one that has come
- * to rest, once all its vCPUs are idle; the first look is after first_ns.
+ * stop the machine, deliver what is left, count.
  */
 void run_prepare(struct run *run);
-int run_pause_idle(struct run *run, long first_ns, struct err *e);
 int run_go(struct run *run, struct err *e);
 void run_finish(struct run *run);
 
