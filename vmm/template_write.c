@@ -280,8 +280,11 @@ int template_write(const struct template_file *f,
 		       strerror(-r));
 }
 
-/* Where the two zeros begin that end the sections of a sound head. */
-static size_t find_terminator(const uint8_t *head, size_t len)
+/*
+ * Where a list of touched pages goes in a sound head: it is the last section,
+ * in place of the one that is there, or of the two zeros that end them.
+ */
+static size_t find_list(const uint8_t *head, size_t len)
 {
 	struct unpack u;
 
@@ -292,7 +295,7 @@ static size_t find_terminator(const uint8_t *head, size_t len)
 		uint32_t type = unpack_u32(&u);
 		uint64_t bytes = unpack_u32(&u);
 
-		if (!type || u.failed)
+		if (!type || type == TEMPLATE_TOUCHED || u.failed)
 			return at;
 		u.at += (bytes + TEMPLATE_ALIGN - 1) / TEMPLATE_ALIGN *
 			TEMPLATE_ALIGN;
@@ -304,10 +307,7 @@ static int append_runs(const struct template *t, uint8_t *head, uint64_t room,
 		       struct template_header *h,
 		       const struct template_run *runs, unsigned nr)
 {
-	/* A list that is there already is the last section. */
-	size_t at = t->touched.data ?
-			    (size_t)(t->touched.data - t->head) - 8 :
-			    find_terminator(t->head, t->head_len);
+	size_t at = find_list(t->head, t->head_len);
 	struct unpack u;
 	struct pack p;
 	unsigned i;

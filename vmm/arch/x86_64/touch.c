@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * A guest of 26 bytes that reads a list of pages: 32-bit code, flat segments,
+ * A guest of 22 bytes that reads a list of pages: 32-bit code, flat segments,
  * no paging, so that it reaches all RAM below the hole without tables of its
  * own. It writes nothing but its registers.
  */
