@@ -277,26 +277,17 @@ static int make_pipe(const struct job *job, unsigned int i, int *ours,
 	return 0;
 }
 
-/* Memory that lives as long as PID 1 does: it is never given back. */
-static void *map_memory(size_t size, struct err *e)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
-
-	if (p != MAP_FAILED)
-		return p;
-	err_sys(e, "get %zu bytes of memory", size);
-	return NULL;
-}
-
 static int make_plan(struct plan *p, int ours[], struct err *e)
 {
 	const struct job *job = p->job;
 	size_t n = (size_t)job->argc + 1 + job->envc + JOB_NR_DEFAULTS + 1;
+	size_t size = n * sizeof(*p->argv);
 
-	p->argv = map_memory(n * sizeof(*p->argv), e);
-	if (!p->argv)
-		return -e->code;
+	/* It lives as long as PID 1 does: it is never given back. */
+	p->argv = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+	if (p->argv == MAP_FAILED)
+		return err_sys(e, "get %zu bytes of memory", size);
 	p->envp = p->argv + job->argc + 1;
 	job_argv(job, p->argv);
 	job_envp(job, p->envp);
