@@ -30,15 +30,10 @@ class Pool:
 
     def __init__(self, of=None, size=2, options=()):
         self.path = os.path.join(FOLDER, "pool-%d-%d" % (os.getpid(), len(made_pools)))
-        made_pools.append(self)
         self.size = size
         self.log = self.path + ".err"
-        with open(self.log, "wb") as err:
-            self.p = subprocess.Popen(
-                [HUSK, "pool", "--template", of or template(), "--size", str(size), "--listen", self.path, *options],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, env=ENV)
-        wait_for(lambda: b"waiting\n" in self.words() or self.p.poll() is not None, "the pool's machines")
-        check(self.p.poll() is None, "the pool has ended: %r" % self.words())
+        self.p = start_pool(self.path, of or template(), size, options)
+        made_pools.append(self)
 
     def words(self):
         return head_of(self.log, -1)

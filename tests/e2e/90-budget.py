@@ -37,21 +37,9 @@ def count_system_calls():
 STATIC_TRUE = "void _start(void) { __asm__ volatile(\"syscall\" : : \"a\"(60), \"D\"(0)); }"
 
 
-def static_image():
-    """An image with a static `true` of a page and the folders that are mounted on."""
-    tree, image = os.path.join(FOLDER, "static"), os.path.join(FOLDER, "static.ext4")
-    for name in ("bin", "proc", "sys", "dev", "tmp", "run", "work"):
-        os.makedirs(os.path.join(tree, name), exist_ok=True)
-    subprocess.run(["gcc", "-x", "c", "-Os", "-static", "-nostdlib", "-o", tree + "/bin/true", "-"],
-                   input=STATIC_TRUE.encode(), check=True)
-    subprocess.run([os.path.join(ROOT, "build/husk-image"), "build", "--from", tree, "-o", image],
-                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return image
-
-
 def measure_static():
     """A cold run of a static program: what husk and the kernel cost by themselves."""
-    image = static_image()
+    image = static_image("true", STATIC_TRUE)
     husk("/bin/true", options=["--image", image])
     s = husk("/bin/true", options=["--image", image]).status
     eq(s["verdict"], "exited")
@@ -67,7 +55,7 @@ def measure_copy():
         eq(s["verdict"], "exited")
         return s, sum(n for kind, n in s["exits"].items() if kind not in ("signal", "total"))
     _, exits = run()
-    s, static_exits = run("--image", static_image())
+    s, static_exits = run("--image", static_image("true", STATIC_TRUE))
     return {
         "copy_exits": exits,
         "copy_exits_static": static_exits,

@@ -122,6 +122,21 @@ def from_template(options):
     return ["--template", templates[key], *rest]
 
 
+def start_pool(path, of, size, options=()):
+    """A pool of this template, once its machines wait; what it says is in PATH.err."""
+    with open(path + ".err", "wb") as err:
+        p = subprocess.Popen([HUSK, "pool", "--template", of, "--size", str(size), "--listen", path, *options],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, env=ENV)
+    try:
+        wait_for(lambda: b"waiting\n" in head_of(path + ".err", -1) or p.poll() is not None, "the pool's machines")
+        check(p.poll() is None, "the pool has ended: %r" % head_of(path + ".err", -1))
+    except AssertionError:
+        p.kill()
+        p.wait()
+        raise
+    return p
+
+
 pools = {}
 
 
@@ -468,6 +483,18 @@ def scratch(name, data=b""):
     with open(path, "wb") as f:
         f.write(data)
     return path
+
+
+def static_image(program, source):
+    """An image with a static program of this C source in /bin, and the folders that are mounted on."""
+    tree, image = os.path.join(FOLDER, "static"), os.path.join(FOLDER, "static.ext4")
+    for name in ("bin", "proc", "sys", "dev", "tmp", "run", "work"):
+        os.makedirs(os.path.join(tree, name), exist_ok=True)
+    subprocess.run(["gcc", "-x", "c", "-Os", "-static", "-nostdlib", "-o", os.path.join(tree, "bin", program), "-"],
+                   input=source.encode(), check=True)
+    subprocess.run([os.path.join(ROOT, "build/husk-image"), "build", "--from", tree, "-o", image],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return image
 
 
 def head_of(path, n):

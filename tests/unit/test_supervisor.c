@@ -12,6 +12,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,45 +50,40 @@ static int be_husk(int gate)
 	return end.status;
 }
 
-/* The first number in a file of /proc, or 0. */
-static int number_in(const char *what, pid_t pid)
+/* What a file of /proc says of a process, "" when it is gone. */
+static void look(const char *what, pid_t pid, char text[256])
 {
-	char path[64];
-	int n = 0;
+	size_t n = 0;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, pid, what);
-	f = fopen(path, "r");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%d", &n) != 1)
-		n = 0;
-	fclose(f);
-	return n;
+	snprintf(text, 256, "/proc/%d/task/%d/%s", pid, pid, what);
+	f = fopen(text, "r");
+	if (f) {
+		n = fread(text, 1, 255, f);
+		fclose(f);
+	}
+	text[n] = '\0';
 }
 
 static char state_of(pid_t pid)
 {
-	char path[64], c = 0;
-	FILE *f;
+	char text[256], *name_end;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "r");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%*d (%*[^)]) %c", &c) != 1)
-		c = 0;
-	fclose(f);
-	return c;
+	look("stat", pid, text);
+	name_end = strrchr(text, ')');
+	return name_end ? name_end[2] : '\0';
 }
 
 static pid_t child_of(pid_t pid)
 {
-	int child;
+	char text[256];
 
-	while (!(child = number_in("children", pid)))
+	for (;;) {
+		look("children", pid, text);
+		if (text[0])
+			return (pid_t)strtol(text, NULL, 10);
 		usleep(1000);
-	return child;
+	}
 }
 
 /* A husk whose machine cannot stop before *gate is closed. */
