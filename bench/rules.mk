@@ -39,7 +39,7 @@ BENCH_NEEDS := $(BUILD)/husk $(BUILD)/vmlinux $(BUILD)/lab/ready \
 bench: $(BENCH_NEEDS) $(BUILD)/bench/root.ext4 $(BUILD)/bench/bzImage ## compare with other sandboxes (BENCH=, ROUNDS=), write docs/benchmarks.md
 	@[ '$(DEPS)' != 1 ] || tools/deps --quiet --table tools/bench-packages || \
 		tools/deps --install --table tools/bench-packages || :
-	@rc=0; BUILD='$(BUILD)' tools/step bench 2400 $(BUILD)/log/bench.log -- \
+	@rc=0; BUILD='$(BUILD)' tools/step bench 1500 $(BUILD)/log/bench.log -- \
 		bench/run $(BENCH) $(if $(ROUNDS),--rounds $(ROUNDS)) || rc=$$?; \
 	grep ' left out' $(BUILD)/log/bench.log || :; \
 	BUILD='$(BUILD)' bench/document && exit $$rc
