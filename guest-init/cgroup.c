@@ -53,13 +53,20 @@ static int write_file(int dir, const char *name, const char *value,
 	return 0;
 }
 
-static bool read_file(int dir, const char *name, char *buf, size_t size)
+/* The text of an open file, from its beginning. */
+static bool read_text(int fd, char *buf, size_t size)
 {
-	auto_fd fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+	ssize_t n = pread(fd, buf, size - 1, 0);
 
 	buf[n > 0 ? n : 0] = '\0';
 	return n > 0;
+}
+
+static bool read_file(int dir, const char *name, char *buf, size_t size)
+{
+	auto_fd fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+
+	return read_text(fd, buf, size);
 }
 
 static bool read_number(const char *s, uint64_t *out)
@@ -89,11 +96,11 @@ bool cgroup_field(const char *text, const char *key, uint64_t *out)
 	return false;
 }
 
-int cgroup_make(int cgroup2, struct err *e)
+int cgroup_make(struct cgroup *cg, int cgroup2, struct err *e)
 {
 	static const char controllers[] = "+cpu +memory +pids";
-	int fd;
 
+	*cg = (struct cgroup){ -1, -1, -1, -1, -1 };
 	/*
 	 * cpu sets no limit: with it the job is one among two, however many
 	 * processes it has, and init runs when it is woken.
@@ -108,8 +115,27 @@ int cgroup_make(int cgroup2, struct err *e)
 	}
 	if (mkdirat(cgroup2, "job", 0755))
 		return err_sys(e, "make the job's cgroup");
-	fd = openat(cgroup2, "job", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_sys(e, "open the job's cgroup") : fd;
+	cg->dir = openat(cgroup2, "job", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return cg->dir < 0 ? err_sys(e, "open the job's cgroup") : 0;
+}
+
+static int open_file(const struct cgroup *cg, const char *name)
+{
+	return openat(cg->dir, name, O_RDONLY | O_CLOEXEC);
+}
+
+int cgroup_watch(struct cgroup *cg, struct err *e)
+{
+	char text[512];
+
+	cg->events = open_file(cg, "memory.events");
+	/* To poll, the kernel compares with what was read last. */
+	if (cg->events < 0 || pread(cg->events, text, sizeof(text), 0) < 0)
+		return err_sys(e, "watch the job's memory");
+	cg->cpu_stat = open_file(cg, "cpu.stat");
+	cg->memory_peak = open_file(cg, "memory.peak");
+	cg->pids_peak = open_file(cg, "pids.peak");
+	return 0;
 }
 
 /* What the job may have, or 0. */
@@ -126,7 +152,8 @@ static uint64_t memory_for_job(void)
 	return free > reserve + JOB_BYTES_MIN ? free - reserve : 0;
 }
 
-int cgroup_limit_pids(int cgroup, uint32_t pids_max, struct err *e)
+int cgroup_limit_pids(const struct cgroup *cg, uint32_t pids_max,
+		      struct err *e)
 {
 	char value[24];
 
@@ -134,10 +161,10 @@ int cgroup_limit_pids(int cgroup, uint32_t pids_max, struct err *e)
 	if (pids_max > KERNEL_PIDS_MAX)
 		return 0;
 	snprintf(value, sizeof(value), "%u", pids_max);
-	return write_file(cgroup, "pids.max", value, e);
+	return write_file(cg->dir, "pids.max", value, e);
 }
 
-int cgroup_limit_memory(int cgroup, struct err *e)
+int cgroup_limit_memory(const struct cgroup *cg, struct err *e)
 {
 	uint64_t memory = memory_for_job();
 	char value[24];
@@ -146,71 +173,36 @@ int cgroup_limit_memory(int cgroup, struct err *e)
 		return err_set(e, ENOMEM, "the machine has too little memory "
 					  "for a job (--memory)");
 	snprintf(value, sizeof(value), "%llu", (unsigned long long)memory);
-	if (write_file(cgroup, "memory.max", value, e))
+	if (write_file(cg->dir, "memory.max", value, e))
 		return -e->code;
-	return write_file(cgroup, "memory.oom.group", "1", e);
+	return write_file(cg->dir, "memory.oom.group", "1", e);
 }
 
-void cgroup_kill(int cgroup)
+void cgroup_kill(const struct cgroup *cg)
 {
 	struct err ignored = { 0 };
 
-	write_file(cgroup, "cgroup.kill", "1", &ignored);
+	write_file(cg->dir, "cgroup.kill", "1", &ignored);
 }
 
-/* usage_usec and what it is made of, from one look at the file. */
-static void read_cpu(int cgroup, uint64_t *all, uint64_t *user, uint64_t *sys)
-{
-	char text[512];
-
-	*all = *user = *sys = 0;
-	if (!read_file(cgroup, "cpu.stat", text, sizeof(text)))
-		return;
-	cgroup_field(text, "usage_usec", all);
-	cgroup_field(text, "user_usec", user);
-	cgroup_field(text, "system_usec", sys);
-	*all *= 1000;
-	*user *= 1000;
-	*sys *= 1000;
-}
-
-uint64_t cgroup_cpu_ns(int cgroup)
-{
-	uint64_t all, user, sys;
-
-	read_cpu(cgroup, &all, &user, &sys);
-	return all;
-}
-
-bool cgroup_was_oom(int cgroup)
+bool cgroup_was_oom(const struct cgroup *cg)
 {
 	char text[512];
 	uint64_t kills = 0;
 
-	return read_file(cgroup, "memory.events", text, sizeof(text)) &&
+	return read_text(cg->events, text, sizeof(text)) &&
 	       cgroup_field(text, "oom_kill", &kills) && kills > 0;
 }
 
-int cgroup_watch_memory(int cgroup, struct err *e)
-{
-	auto_fd fd = openat(cgroup, "memory.events", O_RDONLY | O_CLOEXEC);
-	char text[512];
-
-	/* To poll, the kernel compares with what was read last. */
-	if (fd < 0 || read(fd, text, sizeof(text)) < 0)
-		return err_sys(e, "watch the job's memory");
-	return steal_fd(&fd);
-}
-
-bool cgroup_is_starved(int cgroup, int events)
+bool cgroup_is_starved(const struct cgroup *cg)
 {
 	uint64_t limit, least, file, shmem = 0;
 	char text[4096];
 
-	if (pread(events, text, sizeof(text), 0) < 0 ||
-	    !read_file(cgroup, "memory.max", text, sizeof(text)) ||
+	if (!read_text(cg->events, text, sizeof(text)) ||
+	    !read_file(cg->dir, "memory.max", text, sizeof(text)) ||
 	    !read_number(text, &limit) ||
-	    !read_file(cgroup, "memory.stat", text, sizeof(text)) ||
+	    !read_file(cg->dir, "memory.stat", text, sizeof(text)) ||
 	    !cgroup_field(text, "file", &file))
 		return false;
 	/* What is in a tmpfs counts as `file`, but cannot be given up. */
@@ -221,16 +213,23 @@ bool cgroup_is_starved(int cgroup, int events)
 	return file < shmem || file - shmem < least;
 }
 
-void cgroup_read_usage(int cgroup, struct cgroup_usage *out)
+void cgroup_read_usage(const struct cgroup *cg, struct cgroup_usage *out)
 {
-	uint64_t all, peak = 0;
-	char text[32];
+	uint64_t all = 0, user = 0, sys = 0, peak = 0;
+	char text[512];
 
 	*out = (struct cgroup_usage){ 0 };
-	read_cpu(cgroup, &all, &out->cpu_user_ns, &out->cpu_sys_ns);
-	if (read_file(cgroup, "memory.peak", text, sizeof(text)))
+	if (read_text(cg->cpu_stat, text, sizeof(text))) {
+		cgroup_field(text, "usage_usec", &all);
+		cgroup_field(text, "user_usec", &user);
+		cgroup_field(text, "system_usec", &sys);
+	}
+	out->cpu_ns = all * 1000;
+	out->cpu_user_ns = user * 1000;
+	out->cpu_sys_ns = sys * 1000;
+	if (read_text(cg->memory_peak, text, sizeof(text)))
 		read_number(text, &out->mem_peak);
-	if (read_file(cgroup, "pids.peak", text, sizeof(text)) &&
+	if (read_text(cg->pids_peak, text, sizeof(text)) &&
 	    read_number(text, &peak) && peak <= UINT32_MAX)
 		out->pids_peak = (uint32_t)peak;
 }

@@ -11,6 +11,7 @@
 #include "lib/err.h"
 
 struct cgroup_usage {
+	uint64_t cpu_ns;   /* both of the next two */
 	uint64_t cpu_user_ns;
 	uint64_t cpu_sys_ns;
 	uint64_t mem_peak; /* bytes, page cache of the image included */
@@ -18,39 +19,48 @@ struct cgroup_usage {
 };
 
 /*
- * Make the cgroup in a cgroup2 mount (a directory descriptor). Returns its
- * directory, which clone3 takes and all functions below want; or -errno.
+ * What is read of each job is open from the beginning: in a copy of a
+ * template, finding a file costs more pages than reading it.
  */
-int cgroup_make(int cgroup2, struct err *e);
+struct cgroup {
+	int dir;    /* which clone3 takes */
+	/*
+	 * memory.events: polls as POLLPRI each time the cgroup has run into
+	 * its memory limit since cgroup_is_starved last looked.
+	 */
+	int events;
+	int cpu_stat, memory_peak, pids_peak; /* -1: not there */
+};
+
+/* Make it in a cgroup2 mount (a directory descriptor); no file is open yet. */
+int cgroup_make(struct cgroup *cg, int cgroup2, struct err *e);
+
+/* Open the files, and count events of its memory from now on. */
+int cgroup_watch(struct cgroup *cg, struct err *e);
 
 /* Limit it to what memory the machine has to give. */
-int cgroup_limit_memory(int cgroup, struct err *e);
+int cgroup_limit_memory(const struct cgroup *cg, struct err *e);
 
-int cgroup_limit_pids(int cgroup, uint32_t pids_max, struct err *e);
+int cgroup_limit_pids(const struct cgroup *cg, uint32_t pids_max,
+		      struct err *e);
 
 /* SIGKILL to every process in it. Returns before they are dead. */
-void cgroup_kill(int cgroup);
-
-/* CPU time of all its processes so far, dead ones included, in ns. */
-uint64_t cgroup_cpu_ns(int cgroup);
+void cgroup_kill(const struct cgroup *cg);
 
 /* Did the kernel kill one of its processes for want of memory? */
-bool cgroup_was_oom(int cgroup);
-
-/*
- * A descriptor that polls as POLLPRI each time the cgroup has run into its
- * memory limit since cgroup_is_starved last looked; or -errno.
- */
-int cgroup_watch_memory(int cgroup, struct err *e);
+bool cgroup_was_oom(const struct cgroup *cg);
 
 /*
  * Is it at its limit with so little page cache left to give up that its
  * programs would lose their own text? Takes notice of the event.
  */
-bool cgroup_is_starved(int cgroup, int events);
+bool cgroup_is_starved(const struct cgroup *cg);
 
-/* What it used up to now; what the kernel does not tell is 0. */
-void cgroup_read_usage(int cgroup, struct cgroup_usage *out);
+/*
+ * What its processes used up to now, dead ones included; what the kernel does
+ * not tell is 0.
+ */
+void cgroup_read_usage(const struct cgroup *cg, struct cgroup_usage *out);
 
 /*
  * The number behind `key` in a flat keyed file ("key 123\n" lines). Pure.

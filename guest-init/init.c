@@ -46,9 +46,12 @@ struct init {
 	struct ports ports;
 	int initramfs; /* the root that init woke up in */
 	int tmpfs;     /* the writable places, as a whole */
-	int cgroup;    /* the job's */
+	struct cgroup cgroup; /* the job's */
 	int sigchld;   /* signalfd */
+	int random;
 	struct job job;
+	struct job_terms terms; /* what is set up; all 0: nothing */
+	struct run run;
 	uint8_t seed[SEED_LEN];
 	char hostname[JOB_HOSTNAME_MAX + 1]; /* of GO */
 };
@@ -60,8 +63,8 @@ struct frame {
 };
 
 /*
- * Take 0 to 5, whatever the kernel left open there: the job's pipes get these
- * numbers, and must lie above before that.
+ * Take the numbers that the job's pipes get, whatever the kernel left open
+ * there: before that they must lie above.
  */
 static int reserve_descriptors(struct init *in, struct err *e)
 {
@@ -69,7 +72,7 @@ static int reserve_descriptors(struct init *in, struct err *e)
 
 	do {
 		fd = open("/", O_PATH | O_CLOEXEC);
-	} while (fd >= 0 && fd < RUN_NR_PIPES);
+	} while (fd >= 0 && fd < RUN_NR_RESERVED);
 	if (fd < 0)
 		return err_sys(e, "open '/'");
 	in->initramfs = fd;
@@ -134,12 +137,17 @@ static int boot(struct init *in, struct err *e)
 	cgroup2 = mounts_cgroup(e);
 	if (cgroup2 < 0)
 		return -e->code;
-	in->cgroup = cgroup_make(cgroup2, e);
-	if (in->cgroup < 0 || cgroup_limit_memory(in->cgroup, e))
+	if (cgroup_make(&in->cgroup, cgroup2, e) ||
+	    cgroup_limit_memory(&in->cgroup, e) ||
+	    cgroup_watch(&in->cgroup, e))
 		return -e->code;
 	in->tmpfs = mounts_tmp(in->initramfs, e);
 	if (in->tmpfs < 0)
 		return -e->code;
+	in->random = openat(in->report.devtmpfs, "random",
+			    O_WRONLY | O_CLOEXEC);
+	if (in->random < 0)
+		return err_sys(e, "open '/dev/random'");
 	return watch_children(in, e);
 }
 
@@ -186,6 +194,43 @@ static void take_seed(void *from, uint8_t to[SEED_LEN])
 	explicit_bzero(from, SEED_LEN);
 }
 
+/* Set up what is not set up yet for a job of these terms. */
+static int settle(struct init *in, const struct job_terms *t, bool hold,
+		  struct err *e)
+{
+	const struct job_terms *is = &in->terms;
+
+	if ((is->tmp_size != t->tmp_size || is->uid != t->uid ||
+	     is->gid != t->gid) &&
+	    mounts_tmp_give(in->tmpfs, t->tmp_size, t->uid, t->gid, e))
+		return -e->code;
+	if (t->uid == 0 && mounts_guard_proc(e))
+		return -e->code;
+	if (is->pids_max != t->pids_max &&
+	    cgroup_limit_pids(&in->cgroup, t->pids_max, e))
+		return -e->code;
+	in->terms = *t;
+	return run_prepare(&in->run, t, hold, &in->cgroup, e);
+}
+
+/*
+ * What the jobs to come have in common is done before. Not for root: what
+ * that changes would stay for a job of another user.
+ */
+static int rest(struct init *in, const struct frame *f, struct err *e)
+{
+	struct job_terms terms;
+
+	if (job_parse_rest(f->payload, f->head.len, &terms))
+		return err_set(e, EPROTO, "the host sent a rest without sense");
+	if (terms.uid != 0) {
+		if (settle(in, &terms, false, e))
+			return -e->code;
+		cgroup_read_usage(&in->cgroup, &in->run.before);
+	}
+	return report_resting(&in->report, e);
+}
+
 /* The job, after as many rests as the host wants: one, in the template. */
 static int take_job(struct init *in, struct err *e)
 {
@@ -194,7 +239,7 @@ static int take_job(struct init *in, struct err *e)
 	if (read_frame(in, &f, e))
 		return -e->code;
 	while (f.head.type == HUSK_REST) {
-		if (report_resting(&in->report, e) || read_frame(in, &f, e))
+		if (rest(in, &f, e) || read_frame(in, &f, e))
 			return -e->code;
 	}
 	if (f.head.type != HUSK_JOB ||
@@ -213,12 +258,10 @@ static int credit_seed(struct init *in, struct err *e)
 		.info.entropy_count = 8 * sizeof(in->seed),
 		.info.buf_size = sizeof(in->seed),
 	};
-	auto_fd fd = openat(in->report.devtmpfs, "random",
-			    O_WRONLY | O_CLOEXEC);
 	int ret;
 
 	memcpy(pool.bytes, in->seed, sizeof(pool.bytes));
-	ret = fd < 0 ? -1 : ioctl(fd, RNDADDENTROPY, &pool);
+	ret = ioctl(in->random, RNDADDENTROPY, &pool);
 	explicit_bzero(&pool, sizeof(pool));
 	explicit_bzero(in->seed, sizeof(in->seed));
 	if (ret)
@@ -228,7 +271,7 @@ static int credit_seed(struct init *in, struct err *e)
 	 * may be a minute away; all copies of a machine would hand out the same
 	 * until then. ENODATA: not seeded yet at all, so it has just been.
 	 */
-	if (ioctl(fd, RNDRESEEDCRNG) && errno != ENODATA)
+	if (ioctl(in->random, RNDRESEEDCRNG) && errno != ENODATA)
 		return err_sys(e, "reseed the kernel");
 	return 0;
 }
@@ -281,25 +324,11 @@ static int renew(struct init *in, struct err *e)
 	return 0;
 }
 
-/* What the job finds as its world. */
-static int prepare(struct init *in, struct err *e)
-{
-	const struct job *job = &in->job;
-
-	if (renew(in, e))
-		return -e->code;
-	if (mounts_tmp_give(in->tmpfs, job->tmp_size, job->uid, job->gid, e))
-		return -e->code;
-	if (job->uid == 0 && mounts_guard_proc(e))
-		return -e->code;
-	return cgroup_limit_pids(in->cgroup, job->pids_max, e);
-}
-
 /* GO: the copy of a held job gets what the job could not have before. */
-static int take_go(struct init *in, struct run *r, struct err *e)
+static int take_go(struct init *in, struct err *e)
 {
 	static struct frame f;
-	struct cgroup_usage used;
+	struct run *r = &in->run;
 	uint8_t *seeds = f.payload;
 
 	if (read_frame(in, &f, e))
@@ -309,12 +338,9 @@ static int take_go(struct init *in, struct run *r, struct err *e)
 		return err_set(e, EPROTO, "the host sent no GO");
 	take_seed(seeds + offsetof(struct husk_go, seed), in->seed);
 	if (renew(in, e) || mounts_boot_id(in->initramfs, e) ||
-	    cgroup_limit_pids(in->cgroup, in->job.pids_max, e))
+	    cgroup_limit_pids(&in->cgroup, in->job.terms.pids_max, e))
 		return -e->code;
-	cgroup_read_usage(in->cgroup, &used);
-	r->cpu_user_ns = used.cpu_user_ns;
-	r->cpu_sys_ns = used.cpu_sys_ns;
-	r->cpu_ns = cgroup_cpu_ns(in->cgroup);
+	cgroup_read_usage(&in->cgroup, &r->before);
 	r->start_ns = run_clock();
 	/* The pipe is empty and larger; nobody may read it, which is fine. */
 	take_seed(seeds + offsetof(struct husk_go, job_seed), in->seed);
@@ -327,20 +353,22 @@ static int take_go(struct init *in, struct run *r, struct err *e)
 }
 
 /* From STARTED to the end of a job. */
-static int attend(struct init *in, struct run *r, struct husk_end *end,
-		  struct err *why, struct err *e)
+static int attend(struct init *in, struct husk_end *end, struct err *why,
+		  struct err *e)
 {
+	struct run *r = &in->run;
+
 	if (report_started(&in->report, e))
 		return -e->code;
 	if (in->job.hold) {
-		if (serve_warm_up(r, in->cgroup, in->sigchld, end, why, e))
+		if (serve_warm_up(r, &in->cgroup, in->sigchld, end, why, e))
 			return -e->code;
 		if (r->over)
 			return 0;
-		if (report_resting(&in->report, e) || take_go(in, r, e))
+		if (report_resting(&in->report, e) || take_go(in, e))
 			return -e->code;
 	}
-	return serve(r, in->cgroup, in->sigchld, &in->ports,
+	return serve(r, &in->cgroup, in->sigchld, &in->ports,
 		     in->job.cpu_time_ns, end, e);
 }
 
@@ -348,9 +376,10 @@ static int run(struct init *in, struct err *e)
 {
 	struct err why = { 0 };
 	struct husk_end end = { 0 };
-	struct run r;
 
-	switch (run_start(&in->job, in->cgroup, &r, &why)) {
+	if (renew(in, e) || settle(in, &in->job.terms, in->job.hold, e))
+		return -e->code;
+	switch (run_start(&in->run, &in->job, &why)) {
 	case RUN_BROKEN:
 		*e = why;
 		return -e->code;
@@ -359,7 +388,7 @@ static int run(struct init *in, struct err *e)
 		end.code = (uint32_t)why.code;
 		break;
 	case RUN_STARTED:
-		if (attend(in, &r, &end, &why, e))
+		if (attend(in, &end, &why, e))
 			return -e->code;
 		break;
 	}
@@ -374,8 +403,8 @@ int main(void)
 		.report = { .devtmpfs = -1, .control = -1 },
 		.initramfs = -1,
 		.tmpfs = -1,
-		.cgroup = -1,
 		.sigchld = -1,
+		.random = -1,
 	};
 	struct err e = { 0 };
 
@@ -392,7 +421,7 @@ int main(void)
 		report_emergency(&in.report, e.msg);
 		report_reset();
 	}
-	if (prepare(&in, &e) || run(&in, &e))
+	if (run(&in, &e))
 		report_failure(&in.report, &e);
 	report_power_off(&in.report);
 }

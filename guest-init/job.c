@@ -31,6 +31,7 @@ int64_t job_frame_len(const struct husk_frame *f)
 		max = JOB_GO_MAX;
 		break;
 	case HUSK_REST:
+		max = sizeof(struct husk_rest);
 		break;
 	default:
 		return -EPROTO;
@@ -84,6 +85,31 @@ static int parse_strings(const char *s, const char *end, struct job *job)
 	return s == end ? 0 : -EPROTO;
 }
 
+static int check_terms(const struct job_terms *t)
+{
+	if (!t->pids_max || !t->tmp_size)
+		return -EPROTO;
+	/* -1 means "leave as it is" to setresuid, which would mean root. */
+	if (t->uid >= JOB_UID_RESERVED || t->gid >= JOB_UID_RESERVED)
+		return -EPROTO;
+	return 0;
+}
+
+int job_parse_rest(const void *buf, size_t len, struct job_terms *out)
+{
+	struct husk_rest h;
+	struct job_terms terms;
+
+	if (len != sizeof(h))
+		return -EPROTO;
+	memcpy(&h, buf, sizeof(h));
+	terms = (struct job_terms){ h.uid, h.gid, h.pids_max, h.tmp_size };
+	if (h.reserved || check_terms(&terms))
+		return -EPROTO;
+	*out = terms;
+	return 0;
+}
+
 int job_parse(const void *buf, size_t len, struct job *out)
 {
 	const char *strings = (const char *)buf + sizeof(struct husk_job);
@@ -95,21 +121,15 @@ int job_parse(const void *buf, size_t len, struct job *out)
 	memcpy(&h, buf, sizeof(h));
 	if (h.strings_len != len - sizeof(h))
 		return -EPROTO;
-	if (!h.argc || !h.pids_max || !h.tmp_size)
+	job.terms = (struct job_terms){ h.uid, h.gid, h.pids_max, h.tmp_size };
+	if (!h.argc || check_terms(&job.terms))
 		return -EPROTO;
 	if ((h.flags & ~HUSK_JOB_HOLD) || h.reserved)
 		return -EPROTO;
-	/* -1 means "leave as it is" to setresuid, which would mean root. */
-	if (h.uid >= JOB_UID_RESERVED || h.gid >= JOB_UID_RESERVED)
-		return -EPROTO;
 
-	job.uid = h.uid;
-	job.gid = h.gid;
 	job.argc = h.argc;
 	job.envc = h.envc;
-	job.pids_max = h.pids_max;
 	job.hold = h.flags & HUSK_JOB_HOLD;
-	job.tmp_size = h.tmp_size;
 	job.cpu_time_ns = h.cpu_time_ns;
 	job.realtime_ns = h.realtime_ns;
 	job.counter = h.counter;
@@ -133,7 +153,7 @@ int job_parse_go(const void *buf, size_t len, char *name, struct job *job)
 	memcpy(name, (const char *)buf + sizeof(g), g.hostname_len);
 	name[g.hostname_len] = '\0';
 	job->hostname = name;
-	job->pids_max = g.pids_max;
+	job->terms.pids_max = g.pids_max;
 	job->cpu_time_ns = g.cpu_time_ns;
 	job->realtime_ns = g.realtime_ns;
 	job->counter = g.counter;

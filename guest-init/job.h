@@ -22,14 +22,19 @@
  */
 #define JOB_UID_RESERVED 0xfffffffeu
 
-struct job {
+/* What a job is confined to: all of it can be set up before its command. */
+struct job_terms {
 	uint32_t uid;
 	uint32_t gid;
+	uint32_t pids_max;     /* at least 1 */
+	uint64_t tmp_size;     /* bytes, at least 1 */
+};
+
+struct job {
+	struct job_terms terms;
 	uint32_t argc;	       /* at least 1 */
 	uint32_t envc;
-	uint32_t pids_max;     /* at least 1 */
 	bool hold;	       /* wait for GO when it is warm */
-	uint64_t tmp_size;     /* bytes, at least 1 */
 	uint64_t cpu_time_ns;  /* 0: no limit */
 	uint64_t realtime_ns;
 	uint64_t counter;      /* the CPU's at realtime_ns */
@@ -56,6 +61,9 @@ int64_t job_frame_len(const struct husk_frame *f);
 
 /* Check a payload of len bytes and fill *out, or -EPROTO. */
 int job_parse(const void *buf, size_t len, struct job *out);
+
+/* Check the payload of a REST and fill *out, or -EPROTO. */
+int job_parse_rest(const void *buf, size_t len, struct job_terms *out);
 
 /*
  * Check the payload of a GO and put what it says into *job, or -EPROTO. The

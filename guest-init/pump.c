@@ -22,7 +22,8 @@
 
 #define CHUNK_MIN 512u
 
-void pump_open(struct pump *p, enum pump_dir dir, int src, int dst)
+void pump_open(struct pump *p, enum pump_dir dir, int src, int dst,
+	       uint8_t *buf)
 {
 	p->dir = dir;
 	p->src = src;
@@ -31,6 +32,7 @@ void pump_open(struct pump *p, enum pump_dir dir, int src, int dst)
 	p->off = 0;
 	p->len = 0;
 	p->chunk = PUMP_CHUNK;
+	p->buf = buf;
 }
 
 static bool has_bytes(const struct pump *p)

@@ -41,10 +41,12 @@ struct pump {
 	uint32_t off;	/* buf[off..len) waits to be written */
 	uint32_t len;
 	uint32_t chunk; /* bytes a write may have; less after ENOMEM */
-	uint8_t buf[PUMP_CHUNK];
+	uint8_t *buf;	/* borrowed */
 };
 
-void pump_open(struct pump *p, enum pump_dir dir, int src, int dst);
+/* `buf` has PUMP_CHUNK bytes; none of them is touched before one moves. */
+void pump_open(struct pump *p, enum pump_dir dir, int src, int dst,
+	       uint8_t *buf);
 
 /* No byte will move any more. */
 bool pump_done(const struct pump *p);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * clone3 puts the child into the cgroup at birth, so no instruction of the
- * job runs outside it. CLONE_VFORK lets init sleep until the child has become
- * the job or died, and CLONE_VM saves it a copy of init's memory, 0.3 ms of
- * exact lab time: it runs on a stack of its own and says in `birth` what went
- * wrong. Rejected: a close-on-exec pipe, which says the same with four more
- * system calls.
+ * job runs outside it. CLONE_VM saves it a copy of init's memory, 0.3 ms of
+ * exact lab time: it runs on a stack of its own, finds its command in struct
+ * run, and says there what went wrong. errno is both processes' as well: init
+ * does nothing that may fail while the child is not behind its gate.
+ *
+ * init waits for the child by a pipe that ends with it or with its execve.
+ * Rejected: CLONE_VFORK, where the child could not wait for init; a futex,
+ * which takes more pages of a copy than a pipe, which every job has.
  */
 #include "run.h"
 
@@ -18,7 +21,6 @@
 #include <linux/securebits.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -27,39 +29,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cgroup.h"
 #include "lib/cleanup.h"
 
 #define NOFILE_SOFT 1024
 #define NOFILE_HARD 65536
 
-/* Steps of the child on its way to execve, for the report. */
-enum step {
-	STEP_SESSION,
-	STEP_DESCRIPTORS,
-	STEP_LIMITS,
-	STEP_CAPABILITIES,
-	STEP_USER,
-	STEP_WORKDIR,
-	STEP_EXEC,
-};
-
-/* What the child leaves behind for its parent. */
-struct birth {
-	uint64_t exec_ns;
-	enum step step;
-	int code;	  /* errno of that step, 0: none */
-	bool file_exists; /* ENOENT was about its interpreter */
-};
-
-struct plan {
-	const struct job *job;
-	const char **argv;
-	const char **envp;
-	int theirs[RUN_NR_PIPES];
-	unsigned int nr_pipes; /* how many of them this job has */
-	struct birth birth;
-};
+/* Each string of a job is a byte at least. Untouched pages are never made. */
+#define NR_STRINGS (HUSK_JOB_MAX + JOB_NR_DEFAULTS + 2)
 
 uint64_t run_clock(void)
 {
@@ -71,10 +47,10 @@ uint64_t run_clock(void)
 
 /* ---- the child ---------------------------------------------------------- */
 
-_Noreturn static void give_up(struct plan *p, enum step step)
+_Noreturn static void give_up(struct run *r, enum run_step step)
 {
-	p->birth.step = step;
-	p->birth.code = errno;
+	r->step = step;
+	r->code = errno;
 	_exit(127);
 }
 
@@ -82,12 +58,29 @@ _Noreturn static void give_up(struct plan *p, enum step step)
  * All sources are above: init holds these numbers. Descriptors were made
  * close-on-exec; closing them here as well means not having to trust that.
  */
-static int take_descriptors(const struct plan *p)
+static int take_descriptors(const struct run *r)
 {
-	for (unsigned int i = 0; i < p->nr_pipes; i++)
-		if (dup2(p->theirs[i], (int)i) < 0)
+	int gate = (int)r->nr_pipes, birth = gate + 1;
+
+	for (unsigned int i = 0; i < r->nr_pipes; i++)
+		if (dup2(r->theirs[i], (int)i) < 0)
 			return -1;
-	return (int)syscall(SYS_close_range, p->nr_pipes, ~0u, 0);
+	if (dup3(r->gate[0], gate, O_CLOEXEC) < 0 ||
+	    dup3(r->birth[1], birth, O_CLOEXEC) < 0)
+		return -1;
+	return (int)syscall(SYS_close_range, birth + 1, ~0u, 0);
+}
+
+/* Say so, and wait for the command. */
+static void wait_at_gate(const struct run *r)
+{
+	int gate = (int)r->nr_pipes;
+	char byte = 0;
+
+	if (write(gate + 1, &byte, 1) != 1)
+		_exit(127);
+	while (read(gate, &byte, 1))
+		; /* nobody writes: it is a signal of no matter */
 }
 
 /* The number of processes is the cgroup's business alone. */
@@ -149,32 +142,31 @@ static int become_user(uid_t uid, gid_t gid)
 }
 
 /* execve, noting the time; returns only on failure. */
-static void try_exec(struct plan *p, const char *path)
+static void try_exec(struct run *r, const char *path)
 {
-	p->birth.exec_ns = run_clock();
-	execve(path, (char *const *)(uintptr_t)p->argv,
-	       (char *const *)(uintptr_t)p->envp);
+	r->start_ns = run_clock();
+	execve(path, (char *const *)(uintptr_t)r->argv,
+	       (char *const *)(uintptr_t)r->envp);
 	if (errno == ENOENT && !faccessat(AT_FDCWD, path, F_OK, 0)) {
-		p->birth.file_exists = true;
+		r->file_exists = true;
 		errno = ENOENT;
 	}
 }
 
 /* Like execvp, but a file that the kernel cannot run is not tried by sh. */
-static void exec_job(struct plan *p)
+static void exec_job(struct run *r)
 {
-	const char *name = p->argv[0];
-	const char *path = job_getenv(p->envp, "PATH");
+	const char *name = r->argv[0];
+	const char *path = job_getenv(r->envp, "PATH");
 	bool denied = false;
-	char file[PATH_MAX];
 
 	if (strchr(name, '/')) {
-		try_exec(p, name);
+		try_exec(r, name);
 		return;
 	}
 	errno = ENOENT;
-	while (job_path_next(&path, name, file, sizeof(file))) {
-		try_exec(p, file);
+	while (job_path_next(&path, name, r->file, sizeof(r->file))) {
+		try_exec(r, r->file);
 		if (errno == EACCES)
 			denied = true;
 		else if (errno != ENOENT && errno != ENOTDIR)
@@ -184,7 +176,7 @@ static void exec_job(struct plan *p)
 }
 
 /* The order matters: each step still has the rights that it needs. */
-_Noreturn static void be_born(struct plan *p)
+_Noreturn static void be_born(struct run *r)
 {
 	sigset_t none;
 
@@ -192,30 +184,31 @@ _Noreturn static void be_born(struct plan *p)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(022);
 	if (setsid() < 0)
-		give_up(p, STEP_SESSION);
-	if (take_descriptors(p))
-		give_up(p, STEP_DESCRIPTORS);
+		give_up(r, RUN_SESSION);
+	if (take_descriptors(r))
+		give_up(r, RUN_DESCRIPTORS);
 	if (set_limits())
-		give_up(p, STEP_LIMITS);
+		give_up(r, RUN_LIMITS);
 	if (forgo_capabilities())
-		give_up(p, STEP_CAPABILITIES);
-	if (become_user(p->job->uid, p->job->gid))
-		give_up(p, STEP_USER);
-	if (chdir(p->job->workdir))
-		give_up(p, STEP_WORKDIR);
-	exec_job(p);
-	give_up(p, STEP_EXEC);
+		give_up(r, RUN_CAPABILITIES);
+	if (become_user(r->uid, r->gid))
+		give_up(r, RUN_USER);
+	wait_at_gate(r);
+	if (chdir(r->workdir))
+		give_up(r, RUN_WORKDIR);
+	exec_job(r);
+	give_up(r, RUN_EXEC);
 }
 
 /* ---- the parent --------------------------------------------------------- */
 
-static int describe_exec(const struct plan *p, struct err *e)
+static int describe_exec(const struct run *r, struct err *e)
 {
-	const char *name = p->job->args;
+	const char *name = r->argv[0];
 
-	switch (p->birth.code) {
+	switch (r->code) {
 	case ENOENT:
-		if (p->birth.file_exists)
+		if (r->file_exists)
 			return err_set(e, ENOENT,
 				       "run '%s': its interpreter or loader "
 				       "is not in the image", name);
@@ -228,31 +221,31 @@ static int describe_exec(const struct plan *p, struct err *e)
 			       "run '%s': not a program for this machine "
 			       "(a script needs a '#!' line)", name);
 	}
-	errno = p->birth.code;
+	errno = r->code;
 	return err_sys(e, "run '%s'", name);
 }
 
-static enum run_result describe(const struct plan *p, struct err *e)
+/* What kept the child from becoming the job. */
+static enum run_result describe(const struct run *r, struct err *e)
 {
 	static const char *const steps[] = {
-		[STEP_SESSION] = "start a session",
-		[STEP_DESCRIPTORS] = "hand over the streams",
-		[STEP_LIMITS] = "set resource limits",
-		[STEP_CAPABILITIES] = "drop capabilities",
-		[STEP_USER] = "become the job's user",
+		[RUN_SESSION] = "start a session",
+		[RUN_DESCRIPTORS] = "hand over the streams",
+		[RUN_LIMITS] = "set resource limits",
+		[RUN_CAPABILITIES] = "drop capabilities",
+		[RUN_USER] = "become the job's user",
 	};
 
-	errno = p->birth.code;
-	switch (p->birth.step) {
-	case STEP_EXEC:
-		describe_exec(p, e);
+	errno = r->code;
+	switch (r->step) {
+	case RUN_EXEC:
+		describe_exec(r, e);
 		return RUN_NOT_STARTED;
-	case STEP_WORKDIR:
-		err_sys(e, "enter the working directory '%s'",
-			p->job->workdir);
+	case RUN_WORKDIR:
+		err_sys(e, "enter the working directory '%s'", r->workdir);
 		return RUN_NOT_STARTED;
 	default:
-		err_sys(e, "%s", steps[p->birth.step]);
+		err_sys(e, "%s", steps[r->step]);
 		return RUN_BROKEN;
 	}
 }
@@ -261,41 +254,37 @@ static enum run_result describe(const struct plan *p, struct err *e)
  * The pipes belong to the job's user: opening /dev/stdout opens the pipe
  * anew, with the permission check of a file.
  */
-static int make_pipe(const struct job *job, unsigned int i, int *ours,
-		     int *theirs, struct err *e)
+static int make_pipe(struct run *r, unsigned int i, struct err *e)
 {
 	bool to_job = i == HUSK_PORT_STDIN || i == HUSK_SEED_FD;
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC))
 		return err_sys(e, "make a pipe for the job");
-	*ours = fds[to_job];
-	*theirs = fds[!to_job];
-	if (fchown(*theirs, job->uid, job->gid) ||
-	    fcntl(*ours, F_SETFL, O_NONBLOCK))
+	r->ours[i] = fds[to_job];
+	r->theirs[i] = fds[!to_job];
+	if (fchown(r->theirs[i], r->uid, r->gid) ||
+	    fcntl(r->ours[i], F_SETFL, O_NONBLOCK))
 		return err_sys(e, "set up a pipe for the job");
 	return 0;
 }
 
-static int make_plan(struct plan *p, int ours[], struct err *e)
+static int make_pipes(struct run *r, struct err *e)
 {
-	const struct job *job = p->job;
-	size_t n = (size_t)job->argc + 1 + job->envc + JOB_NR_DEFAULTS + 1;
-	size_t size = n * sizeof(*p->argv);
-
-	/* It lives as long as PID 1 does: it is never given back. */
-	p->argv = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
-	if (p->argv == MAP_FAILED)
-		return err_sys(e, "get %zu bytes of memory", size);
-	p->envp = p->argv + job->argc + 1;
-	job_argv(job, p->argv);
-	job_envp(job, p->envp);
-	p->nr_pipes = job->hold ? RUN_NR_PIPES : RUN_NR_STREAMS;
-	for (unsigned int i = 0; i < p->nr_pipes; i++)
-		if (make_pipe(job, i, &ours[i], &p->theirs[i], e))
+	for (unsigned int i = 0; i < r->nr_pipes; i++)
+		if (make_pipe(r, i, e))
 			return -e->code;
+	if (pipe2(r->gate, O_CLOEXEC) || pipe2(r->birth, O_CLOEXEC))
+		return err_sys(e, "make a pipe for the job");
 	return 0;
+}
+
+static void close_theirs(const struct run *r)
+{
+	for (unsigned int i = 0; i < r->nr_pipes; i++)
+		close(r->theirs[i]);
+	close(r->gate[0]);
+	close(r->birth[1]);
 }
 
 /*
@@ -319,7 +308,7 @@ static int step_aside(struct err *e)
  * Call be_born in a child. libc's clone knows no cgroup, and from its syscall
  * the child could not return on another stack.
  */
-static long clone_child(const struct clone_args *args, struct plan *p)
+static long clone_child(const struct clone_args *args, struct run *r)
 {
 	long pid;
 
@@ -328,12 +317,12 @@ static long clone_child(const struct clone_args *args, struct plan *p)
 			 "test %%rax, %%rax\n\t"
 			 "jnz 1f\n\t"
 			 "xor %%ebp, %%ebp\n\t"
-			 "mov %[plan], %%rdi\n\t"
+			 "mov %[run], %%rdi\n\t"
 			 "call *%[be_born]\n"
 			 "1:"
 			 : "=a"(pid)
 			 : "0"((long)SYS_clone3), "D"(args),
-			   "S"(sizeof(*args)), [plan] "r"(p),
+			   "S"(sizeof(*args)), [run] "r"(r),
 			   [be_born] "r"(be_born)
 			 : "rcx", "r11", "cc", "memory");
 #else
@@ -345,35 +334,80 @@ static long clone_child(const struct clone_args *args, struct plan *p)
 	return -1;
 }
 
-enum run_result run_start(const struct job *job, int cgroup, struct run *r,
-			  struct err *e)
+/* Until it waits at its gate, or has died on the way there. */
+static int bear(struct run *r, const struct cgroup *cg, struct err *e)
 {
 	static uint8_t stack[32768] __attribute__((aligned(16)));
-	struct plan plan = { .job = job };
 	struct clone_args args = {
-		.flags = CLONE_VFORK | CLONE_VM | CLONE_INTO_CGROUP,
+		.flags = CLONE_VM | CLONE_INTO_CGROUP,
 		.exit_signal = SIGCHLD,
 		.stack = (uintptr_t)stack,
 		.stack_size = sizeof(stack),
-		.cgroup = (unsigned int)cgroup,
+		.cgroup = (unsigned int)cg->dir,
 	};
-	long pid;
+	long pid = clone_child(&args, r);
+	char byte;
 
-	*r = (struct run){ 0 };
-	if (make_plan(&plan, r->ours, e))
-		return RUN_BROKEN;
-	if (job->uid == 0 && step_aside(e))
-		return RUN_BROKEN;
-	pid = clone_child(&args, &plan);
-	if (pid < 0) {
-		err_sys(e, "start a process for the job");
-		return RUN_BROKEN;
-	}
+	if (pid < 0)
+		return err_sys(e, "start a process for the job");
 	r->pid = (pid_t)pid;
-	r->start_ns = plan.birth.exec_ns;
-	for (unsigned int i = 0; i < plan.nr_pipes; i++)
-		close(plan.theirs[i]);
-	return plan.birth.code ? describe(&plan, e) : RUN_STARTED;
+	close_theirs(r);
+	if (read(r->birth[0], &byte, 1) == 1)
+		return 0;
+	describe(r, e);
+	return -e->code;
+}
+
+/* One whose terms turned out to be others. */
+static void discard(struct run *r)
+{
+	kill(r->pid, SIGKILL);
+	while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	for (unsigned int i = 0; i < r->nr_pipes; i++)
+		close(r->ours[i]);
+	close(r->gate[1]);
+	close(r->birth[0]);
+}
+
+int run_prepare(struct run *r, const struct job_terms *terms, bool hold,
+		const struct cgroup *cg, struct err *e)
+{
+	static const char *strings[NR_STRINGS];
+	unsigned int nr_pipes = hold ? RUN_NR_PIPES : RUN_NR_STREAMS;
+
+	if (r->pid && r->uid == terms->uid && r->gid == terms->gid &&
+	    r->nr_pipes == nr_pipes)
+		return 0;
+	if (r->pid)
+		discard(r);
+	*r = (struct run){
+		.uid = terms->uid,
+		.gid = terms->gid,
+		.nr_pipes = nr_pipes,
+		.argv = strings,
+		.before = r->before,
+	};
+	/* A page that was never written to costs a copy a fault of its own. */
+	strings[0] = "";
+	if (make_pipes(r, e) || (r->uid == 0 && step_aside(e)))
+		return -e->code;
+	return bear(r, cg, e);
+}
+
+enum run_result run_start(struct run *r, const struct job *job, struct err *e)
+{
+	char byte;
+
+	r->envp = r->argv + job->argc + 1;
+	r->workdir = job->workdir;
+	job_argv(job, r->argv);
+	job_envp(job, r->envp);
+	close(r->gate[1]);
+	while (read(r->birth[0], &byte, 1))
+		; /* the end is all that comes */
+	close(r->birth[0]);
+	return r->code ? describe(r, e) : RUN_STARTED;
 }
 
 void run_reap(struct run *r)
@@ -394,11 +428,11 @@ void run_reap(struct run *r)
  * Whose parent dies becomes init's child, so "no child left" means that no
  * process is left at all.
  */
-void run_sweep(int cgroup)
+void run_sweep(const struct cgroup *cg)
 {
 	if (waitpid(-1, NULL, WNOHANG) < 0)
 		return;
-	cgroup_kill(cgroup);
+	cgroup_kill(cg);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 }

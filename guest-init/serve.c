@@ -29,14 +29,12 @@ struct watch {
 	uint64_t next_ns; /* when to look: the limit cannot be hit before */
 	unsigned int cpus;
 	bool hit;
-	int memory; /* polls when the memory limit was run into; -1: over */
 	bool starved;
 };
 
-static int watch_start(struct watch *w, int cgroup, uint64_t limit_ns,
-		       uint64_t from_ns, struct err *e)
+static void watch_start(struct watch *w, uint64_t limit_ns, uint64_t from_ns)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	long cpus = limit_ns ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
 
 	/* The first look is at once: execve itself may have cost much. */
 	*w = (struct watch){
@@ -44,32 +42,31 @@ static int watch_start(struct watch *w, int cgroup, uint64_t limit_ns,
 		.from_ns = from_ns,
 		.next_ns = limit_ns ? 0 : NEVER,
 		.cpus = cpus > 0 ? (unsigned int)cpus : 1,
-		.memory = cgroup_watch_memory(cgroup, e),
 	};
-	return w->memory < 0 ? w->memory : 0;
 }
 
-static void watch_memory(struct watch *w, int cgroup)
+static void watch_memory(struct watch *w, const struct cgroup *cg)
 {
-	if (!cgroup_is_starved(cgroup, w->memory))
+	if (!cgroup_is_starved(cg))
 		return;
 	w->starved = true;
-	w->memory = -1; /* the process ends soon: nothing to close */
-	cgroup_kill(cgroup);
+	cgroup_kill(cg);
 }
 
-static void watch_look(struct watch *w, int cgroup)
+static void watch_look(struct watch *w, const struct cgroup *cg)
 {
 	uint64_t now = run_clock();
+	struct cgroup_usage u;
 	uint64_t used, step;
 
 	if (now < w->next_ns)
 		return;
-	used = cgroup_cpu_ns(cgroup) - w->from_ns;
+	cgroup_read_usage(cg, &u);
+	used = u.cpu_ns - w->from_ns;
 	if (used >= w->limit_ns) {
 		w->hit = true;
 		w->next_ns = NEVER;
-		cgroup_kill(cgroup);
+		cgroup_kill(cg);
 		return;
 	}
 	step = (w->limit_ns - used) / w->cpus;
@@ -100,7 +97,7 @@ static void drain_signals(int sigchld)
 }
 
 /* One round: what comes first is whether the job is still there. */
-static int serve_round(struct run *r, int cgroup, int sigchld,
+static int serve_round(struct run *r, const struct cgroup *cg, int sigchld,
 		       struct pump pumps[NR_STREAMS], struct watch *w,
 		       struct err *e)
 {
@@ -114,7 +111,7 @@ static int serve_round(struct run *r, int cgroup, int sigchld,
 		.events = POLLIN,
 	};
 	pfd[2 * NR_STREAMS + 1] = (struct pollfd){
-		.fd = w->memory,
+		.fd = w->starved ? -1 : cg->events,
 		.events = POLLPRI,
 	};
 	if (ppoll(pfd, 2 * NR_STREAMS + 2, watch_timeout(w, &t), NULL) < 0) {
@@ -128,9 +125,9 @@ static int serve_round(struct run *r, int cgroup, int sigchld,
 		if (r->over)
 			return 0;
 	}
-	watch_look(w, cgroup);
+	watch_look(w, cg);
 	if (pfd[2 * NR_STREAMS + 1].revents)
-		watch_memory(w, cgroup);
+		watch_memory(w, cg);
 	for (int i = 0; i < NR_STREAMS; i++)
 		pump_step(&pumps[i], &pfd[2 * i]);
 	return 0;
@@ -159,16 +156,16 @@ static int drain(struct pump pumps[NR_STREAMS], struct err *e)
 	}
 }
 
-static void judge(const struct run *r, int cgroup, const struct watch *w,
-		  struct husk_end *end)
+static void judge(const struct run *r, const struct cgroup *cg,
+		  const struct watch *w, struct husk_end *end)
 {
 	struct cgroup_usage u;
 
-	cgroup_read_usage(cgroup, &u);
+	cgroup_read_usage(cg, &u);
 	*end = (struct husk_end){
 		.wall_ns = r->end_ns - r->start_ns,
-		.cpu_user_ns = u.cpu_user_ns - r->cpu_user_ns,
-		.cpu_sys_ns = u.cpu_sys_ns - r->cpu_sys_ns,
+		.cpu_user_ns = u.cpu_user_ns - r->before.cpu_user_ns,
+		.cpu_sys_ns = u.cpu_sys_ns - r->before.cpu_sys_ns,
 		.mem_peak = u.mem_peak,
 		.pids_peak = u.pids_peak,
 	};
@@ -181,7 +178,7 @@ static void judge(const struct run *r, int cgroup, const struct watch *w,
 	end->code = (uint32_t)WTERMSIG(r->status);
 	if (end->code != SIGKILL)
 		return;
-	if (w->starved || cgroup_was_oom(cgroup))
+	if (w->starved || cgroup_was_oom(cg))
 		end->kind = HUSK_END_OOM;
 	else if (w->hit)
 		end->kind = HUSK_END_CPU_TIME;
@@ -230,7 +227,7 @@ static int read_ready(int fd, struct err *e)
 	return -EPIPE;
 }
 
-int serve_warm_up(struct run *r, int cgroup, int sigchld,
+int serve_warm_up(struct run *r, const struct cgroup *cg, int sigchld,
 		  struct husk_end *end, struct err *why, struct err *e)
 {
 	struct pollfd pfd[] = {
@@ -249,7 +246,7 @@ int serve_warm_up(struct run *r, int cgroup, int sigchld,
 			return 0;
 		if (ready == -EPIPE) {
 			err_set(why, ECHILD, "it closed HUSK_READY_FD");
-			cgroup_kill(cgroup);
+			cgroup_kill(cg);
 			pfd[0].fd = -1;
 			ready = 0;
 		} else if (ready) {
@@ -258,29 +255,31 @@ int serve_warm_up(struct run *r, int cgroup, int sigchld,
 		drain_signals(sigchld);
 		run_reap(r);
 	}
-	run_sweep(cgroup);
+	run_sweep(cg);
 	read_last_words(r->ours[HUSK_PORT_STDERR], why);
-	judge(r, cgroup, &none, end);
+	judge(r, cg, &none, end);
 	return 0;
 }
 
-int serve(struct run *r, int cgroup, int sigchld, const struct ports *ports,
-	  uint64_t cpu_time_ns, struct husk_end *end, struct err *e)
+int serve(struct run *r, const struct cgroup *cg, int sigchld,
+	  const struct ports *ports, uint64_t cpu_time_ns,
+	  struct husk_end *end, struct err *e)
 {
-	static struct pump pumps[NR_STREAMS]; /* too big for a stack */
+	static uint8_t bufs[NR_STREAMS][PUMP_CHUNK]; /* too big for a stack */
+	struct pump pumps[NR_STREAMS];
 	struct watch watch;
 
-	pump_open(&pumps[0], PUMP_TO_JOB, ports->fd[0], r->ours[0]);
+	pump_open(&pumps[0], PUMP_TO_JOB, ports->fd[0], r->ours[0], bufs[0]);
 	for (int i = 1; i < NR_STREAMS; i++)
-		pump_open(&pumps[i], PUMP_FROM_JOB, r->ours[i], ports->fd[i]);
-	if (watch_start(&watch, cgroup, cpu_time_ns, r->cpu_ns, e))
-		return -e->code;
+		pump_open(&pumps[i], PUMP_FROM_JOB, r->ours[i], ports->fd[i],
+			  bufs[i]);
+	watch_start(&watch, cpu_time_ns, r->before.cpu_ns);
 	while (!r->over)
-		if (serve_round(r, cgroup, sigchld, pumps, &watch, e))
+		if (serve_round(r, cg, sigchld, pumps, &watch, e))
 			return -e->code;
-	run_sweep(cgroup);
+	run_sweep(cg);
 	if (drain(pumps, e))
 		return -e->code;
-	judge(r, cgroup, &watch, end);
+	judge(r, cg, &watch, end);
 	return 0;
 }

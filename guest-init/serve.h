@@ -17,7 +17,7 @@
  * (r->over), then with nothing of it left, *end filled, and its last words in
  * *why. Nothing moves through its streams yet.
  */
-int serve_warm_up(struct run *r, int cgroup, int sigchld,
+int serve_warm_up(struct run *r, const struct cgroup *cg, int sigchld,
 		  struct husk_end *end, struct err *why, struct err *e);
 
 /*
@@ -26,7 +26,8 @@ int serve_warm_up(struct run *r, int cgroup, int sigchld,
  * the host. Fills *end but for the reason. sigchld is a non-blocking
  * signalfd; takes over the stream ports and the pipes in r.
  */
-int serve(struct run *r, int cgroup, int sigchld, const struct ports *ports,
-	  uint64_t cpu_time_ns, struct husk_end *end, struct err *e);
+int serve(struct run *r, const struct cgroup *cg, int sigchld,
+	  const struct ports *ports, uint64_t cpu_time_ns,
+	  struct husk_end *end, struct err *e);
 
 #endif

@@ -149,6 +149,25 @@ static int init_go(struct run *run, struct err *e)
 			       run_on_control, run, e);
 }
 
+static uint64_t tmp_size(const struct config *c)
+{
+	return c->tmp_size ? c->tmp_size : c->memory / 2;
+}
+
+/* The jobs of copies are taken to have the template's own options. */
+static int init_rest(struct run *run, struct err *e)
+{
+	const struct config *c = run->config;
+	const struct husk_rest rest = {
+		.uid = c->uid,
+		.gid = c->gid,
+		.pids_max = c->pids_max,
+		.tmp_size = tmp_size(c),
+	};
+
+	return control_init_rest(&run->control, &rest, run_on_control, run, e);
+}
+
 #define NAME_OF(fd) #fd
 #define VARIABLE(name, fd) name "=" NAME_OF(fd)
 
@@ -160,7 +179,7 @@ static int init_job(struct run *run, struct err *e)
 		.uid = c->uid,
 		.gid = c->gid,
 		.pids_max = c->pids_max,
-		.tmp_size = c->tmp_size ? c->tmp_size : c->memory / 2,
+		.tmp_size = tmp_size(c),
 		.flags = c->warm ? HUSK_JOB_HOLD : 0,
 		.cpu_time_ns = c->cpu_time_ns,
 	};
@@ -182,8 +201,7 @@ static int init_job(struct run *run, struct err *e)
 int run_init_control(struct run *run, struct err *e)
 {
 	if (run->till_rest && !run->config->warm)
-		return control_init_rest(&run->control, run_on_control, run,
-					 e);
+		return init_rest(run, e);
 	if (run->template.id.warm)
 		return init_go(run, e);
 	return init_job(run, e);

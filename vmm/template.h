@@ -32,7 +32,7 @@
 
 #include <stddef.h>
 
-#define TEMPLATE_VERSION     4u
+#define TEMPLATE_VERSION     5u
 #define TEMPLATE_HEAD_MAX    (4u << 20)
 #define TEMPLATE_MAX_EXTENTS 65536u
 #define TEMPLATE_DEVICE_MAX  4096u

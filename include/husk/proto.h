@@ -26,16 +26,13 @@
  * on. There are two such points, each announced by RESTING: before a JOB,
  *
  *	guest -> host	READY
- *	host  -> guest	REST
- *	guest -> host	RESTING			nothing is left but to wait
+ *	host  -> guest	REST			with the terms to expect
+ *	guest -> host	RESTING			all is done that needs no JOB
  *	(the copy)
  *	host  -> guest	JOB			and on as above
  *
- * where the copy, if it has time, may be sent to rest once more: then init
- * does first, without a program, what every job makes it do, so that the
- * pages for it are in place
- *
- * and with a job that has warmed up and waits for its input:
+ * where a JOB of other terms costs doing again what depends on them; and with
+ * a job that has warmed up and waits for its input:
  *
  *	guest -> host	READY
  *	host  -> guest	JOB with HUSK_JOB_HOLD
@@ -62,7 +59,7 @@
 #include <stdint.h>
 
 #define HUSK_MAGIC	0x4b535548u /* "HUSK" */
-#define HUSK_VERSION	2
+#define HUSK_VERSION	3
 
 /* Console ports by number; the driver learns the names from the device. */
 enum husk_port {
@@ -129,6 +126,19 @@ struct husk_job {
 };
 static_assert(sizeof(struct husk_job) == 104, "job layout");
 
+/*
+ * REST: what the jobs of the copies most likely ask for, as in JOB, so that
+ * their process can wait for them.
+ */
+struct husk_rest {
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t pids_max;     /* > 0 */
+	uint32_t reserved;     /* 0 */
+	uint64_t tmp_size;     /* > 0 */
+};
+static_assert(sizeof(struct husk_rest) == 24, "rest layout");
+
 /* Start the job, let it warm up, and wait for GO. */
 #define HUSK_JOB_HOLD 1u
 
@@ -175,7 +185,7 @@ static_assert(sizeof(struct husk_end) == 48, "end layout");
 
 #define HUSK_REASON_MAX 240u
 
-/* What STARTED, REST and RESTING carry: nothing. Their arrival is the fact. */
+/* What STARTED and RESTING carry: nothing. Their arrival is the fact. */
 
 /* Job environment that both sides and the documentation speak of. */
 #define HUSK_RESULT_FD	  3

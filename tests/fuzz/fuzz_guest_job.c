@@ -1,9 +1,9 @@
 /* LINK: guest-init/job.c */
 // SPDX-License-Identifier: MIT
 /*
- * Any bytes as a JOB payload. What is taken must be what the protocol says:
- * the strings tile the payload from end to end, and walking them, as init
- * does, stays inside.
+ * Any bytes as a JOB or REST payload. What is taken must be what the protocol
+ * says: the strings tile the payload from end to end, and walking them, as
+ * init does, stays inside.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +24,12 @@ static void check_search(const char *path, const char *name)
 		REQUIRE(strlen(buf) < sizeof(buf));
 }
 
+static void check_terms(const struct job_terms *t)
+{
+	REQUIRE(t->pids_max && t->tmp_size);
+	REQUIRE(t->uid < JOB_UID_RESERVED && t->gid < JOB_UID_RESERVED);
+}
+
 static void check_job(const struct job *job, const char *payload, size_t len)
 {
 	size_t slots = (size_t)job->argc + 1 + job->envc + JOB_NR_DEFAULTS + 1;
@@ -32,7 +38,8 @@ static void check_job(const struct job *job, const char *payload, size_t len)
 	const char *s = payload + sizeof(struct husk_job);
 
 	REQUIRE(argv);
-	REQUIRE(job->argc && job->pids_max && job->tmp_size);
+	REQUIRE(job->argc);
+	check_terms(&job->terms);
 	REQUIRE(job->hostname == s);
 	REQUIRE(strlen(job->hostname) <= JOB_HOSTNAME_MAX);
 	s += strlen(s) + 1;
@@ -58,6 +65,7 @@ static void check_job(const struct job *job, const char *payload, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct husk_frame f;
+	struct job_terms terms;
 	struct job job;
 
 	if (size >= sizeof(f)) {
@@ -66,5 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (job_parse(data, size, &job) == 0)
 		check_job(&job, (const char *)data, size);
+	if (job_parse_rest(data, size, &terms) == 0)
+		check_terms(&terms);
 	return 0;
 }

@@ -24,6 +24,7 @@ static void on_moved(void *opaque)
 
 static char *const argv_cc[] = { (char[]){ "cc" }, NULL };
 static const struct husk_job job = { .pids_max = 3, .tmp_size = 4 };
+static const struct husk_rest rest = { 1, 2, 3, 0, 4 };
 
 static int set_up(void **state)
 {
@@ -75,7 +76,8 @@ static void say_end(uint32_t code)
 
 /* ---- tests ---- */
 
-static void check_frame(enum husk_frame_type type, size_t len)
+static void check_frame(enum husk_frame_type type, const void *payload,
+			size_t len)
 {
 	uint8_t got[1024];
 	struct iovec iov = { got, sizeof(got) };
@@ -85,6 +87,7 @@ static void check_frame(enum husk_frame_type type, size_t len)
 	memcpy(&f, got, sizeof(f));
 	assert_int_equal(f.type, type);
 	assert_int_equal(f.len, len);
+	assert_memory_equal(got + sizeof(f), payload, len);
 }
 
 static void rest_then_resting(void **state)
@@ -93,9 +96,9 @@ static void rest_then_resting(void **state)
 
 	(void)state;
 	tear_down(NULL);
-	assert_int_equal(control_init_rest(&c, on_moved, &c, &e), 0);
+	assert_int_equal(control_init_rest(&c, &rest, on_moved, &c, &e), 0);
 	say_ready();
-	check_frame(HUSK_REST, 0);
+	check_frame(HUSK_REST, &rest, sizeof(rest));
 	say(HUSK_RESTING);
 	assert_int_equal(c.state, CONTROL_RESTING);
 	/* The guest of a template has nothing more to say. */

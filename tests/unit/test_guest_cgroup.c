@@ -109,59 +109,93 @@ static void finds_a_field(void **state)
 	assert_int_equal(v, 7);
 }
 
+/* What a folder with a memory.events counts, as a cgroup. */
+static struct cgroup watch(const struct folder *f)
+{
+	struct cgroup cg = { f->fd, -1, -1, -1, -1 };
+	struct err e = { 0 };
+
+	assert_int_equal(cgroup_watch(&cg, &e), 0);
+	return cg;
+}
+
+static void unwatch(const struct cgroup *cg)
+{
+	const int fds[] = { cg->events, cg->cpu_stat, cg->memory_peak,
+			    cg->pids_peak };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 static void reads_what_was_used(void **state)
 {
 	const struct folder *f = *state;
 	struct cgroup_usage u;
+	struct cgroup cg;
 
 	put(f, "cpu.stat", "usage_usec 30\nuser_usec 20\nsystem_usec 10\n");
 	put(f, "memory.peak", "4096\n");
 	put(f, "pids.peak", "12\n");
-	cgroup_read_usage(f->fd, &u);
+	put(f, "memory.events", "max 0\n");
+	cg = watch(f);
+	cgroup_read_usage(&cg, &u);
+	assert_int_equal(u.cpu_ns, 30000);
 	assert_int_equal(u.cpu_user_ns, 20000);
 	assert_int_equal(u.cpu_sys_ns, 10000);
 	assert_int_equal(u.mem_peak, 4096);
 	assert_int_equal(u.pids_peak, 12);
-	assert_int_equal(cgroup_cpu_ns(f->fd), 30000);
+	/* Each look is a new one. */
+	put(f, "pids.peak", "13\n");
+	cgroup_read_usage(&cg, &u);
+	assert_int_equal(u.pids_peak, 13);
+	unwatch(&cg);
 }
 
 static void a_file_that_is_not_there_counts_nothing(void **state)
 {
 	const struct folder *f = *state;
-	struct cgroup_usage u = { 1, 1, 1, 1 };
+	struct cgroup_usage u = { 1, 1, 1, 1, 1 };
+	struct cgroup cg;
 
-	cgroup_read_usage(f->fd, &u);
+	put(f, "memory.events", "");
+	cg = watch(f);
+	cgroup_read_usage(&cg, &u);
+	assert_int_equal(u.cpu_ns, 0);
 	assert_int_equal(u.cpu_user_ns, 0);
 	assert_int_equal(u.cpu_sys_ns, 0);
 	assert_int_equal(u.mem_peak, 0);
 	assert_int_equal(u.pids_peak, 0);
-	assert_false(cgroup_was_oom(f->fd));
+	assert_false(cgroup_was_oom(&cg));
+	unwatch(&cg);
 }
 
 static void tells_want_of_memory(void **state)
 {
 	const struct folder *f = *state;
+	struct cgroup cg;
 
 	put(f, "memory.events", "low 0\nmax 9\noom 9\noom_kill 0\n");
-	assert_false(cgroup_was_oom(f->fd));
+	cg = watch(f);
+	assert_false(cgroup_was_oom(&cg));
 	put(f, "memory.events", "low 0\nmax 9\noom 9\noom_kill 1\n");
-	assert_true(cgroup_was_oom(f->fd));
+	assert_true(cgroup_was_oom(&cg));
+	unwatch(&cg);
 }
 
 static bool is_starved(const struct folder *f, const char *max,
 		       const char *stat)
 {
-	struct err e = { 0 };
+	struct cgroup cg;
 	bool starved;
-	int events;
 
 	put(f, "memory.events", "max 1\n");
 	put(f, "memory.max", max);
 	put(f, "memory.stat", stat);
-	events = cgroup_watch_memory(f->fd, &e);
-	assert_true(events >= 0);
-	starved = cgroup_is_starved(f->fd, events);
-	close(events);
+	cg = watch(f);
+	starved = cgroup_is_starved(&cg);
+	unwatch(&cg);
 	return starved;
 }
 
@@ -188,15 +222,17 @@ static void tells_when_text_has_to_go(void **state)
 static void a_cgroup_without_events_is_an_error(void **state)
 {
 	const struct folder *f = *state;
+	struct cgroup cg = { f->fd, -1, -1, -1, -1 };
 	struct err e = { 0 };
 
-	assert_int_equal(cgroup_watch_memory(f->fd, &e), -ENOENT);
+	assert_int_equal(cgroup_watch(&cg, &e), -ENOENT);
 	assert_non_null(strstr(e.msg, "memory"));
 }
 
 static void sets_the_limits(void **state)
 {
 	const struct folder *f = *state;
+	struct cgroup cg = { f->fd, -1, -1, -1, -1 };
 	struct err e = { 0 };
 	char text[64];
 	char *end;
@@ -204,8 +240,8 @@ static void sets_the_limits(void **state)
 	put(f, "memory.max", "");
 	put(f, "memory.oom.group", "");
 	put(f, "pids.max", "");
-	assert_int_equal(cgroup_limit_memory(f->fd, &e), 0);
-	assert_int_equal(cgroup_limit_pids(f->fd, 77, &e), 0);
+	assert_int_equal(cgroup_limit_memory(&cg, &e), 0);
+	assert_int_equal(cgroup_limit_pids(&cg, 77, &e), 0);
 	get(f, "pids.max", text, sizeof(text));
 	assert_string_equal(text, "77");
 	get(f, "memory.oom.group", text, sizeof(text));
@@ -216,7 +252,7 @@ static void sets_the_limits(void **state)
 
 	/* More than the kernel would take is as good as no limit. */
 	put(f, "pids.max", "max");
-	assert_int_equal(cgroup_limit_pids(f->fd, UINT32_MAX, &e), 0);
+	assert_int_equal(cgroup_limit_pids(&cg, UINT32_MAX, &e), 0);
 	get(f, "pids.max", text, sizeof(text));
 	assert_string_equal(text, "max");
 }
@@ -224,20 +260,22 @@ static void sets_the_limits(void **state)
 static void a_limit_that_cannot_be_set_is_an_error(void **state)
 {
 	const struct folder *f = *state;
+	struct cgroup cg = { f->fd, -1, -1, -1, -1 };
 	struct err e = { 0 };
 
-	assert_int_equal(cgroup_limit_memory(f->fd, &e), -ENOENT);
+	assert_int_equal(cgroup_limit_memory(&cg, &e), -ENOENT);
 	assert_non_null(strstr(e.msg, "memory.max"));
-	assert_int_equal(cgroup_limit_pids(f->fd, 77, &e), -ENOENT);
+	assert_int_equal(cgroup_limit_pids(&cg, 77, &e), -ENOENT);
 	assert_non_null(strstr(e.msg, "pids.max"));
 }
 
 static void names_a_kernel_without_controllers(void **state)
 {
 	const struct folder *f = *state;
+	struct cgroup cg = { f->fd, -1, -1, -1, -1 };
 	struct err e = { 0 };
 
-	assert_int_equal(cgroup_make(f->fd, &e), -ENODEV);
+	assert_int_equal(cgroup_make(&cg, f->fd, &e), -ENODEV);
 	assert_non_null(strstr(e.msg, "CONFIG_MEMCG"));
 }
 
@@ -246,20 +284,20 @@ static void makes_and_kills_a_cgroup(void **state)
 	const struct folder *f = *state;
 	struct err e = { 0 };
 	struct stat st;
+	struct cgroup cg;
 	char text[64];
-	int fd;
 
 	put(f, "cgroup.subtree_control", "");
-	fd = cgroup_make(f->fd, &e);
-	assert_true(fd >= 0);
-	close(fd);
+	assert_int_equal(cgroup_make(&cg, f->fd, &e), 0);
+	close(cg.dir);
 	get(f, "cgroup.subtree_control", text, sizeof(text));
 	assert_string_equal(text, "+cpu +memory +pids");
 	assert_int_equal(fstatat(f->fd, "job", &st, 0), 0);
 	assert_true(S_ISDIR(st.st_mode));
 
 	put(f, "cgroup.kill", "");
-	cgroup_kill(f->fd);
+	cg.dir = f->fd;
+	cgroup_kill(&cg);
 	get(f, "cgroup.kill", text, sizeof(text));
 	assert_string_equal(text, "1");
 }

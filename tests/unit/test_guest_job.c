@@ -97,12 +97,12 @@ static void takes_a_job(void **state)
 
 	(void)state;
 	assert_int_equal(parse(&p, sizeof(p.head) + p.len, &job, &mem), 0);
-	assert_int_equal(job.uid, 65534);
-	assert_int_equal(job.gid, 65533);
+	assert_int_equal(job.terms.uid, 65534);
+	assert_int_equal(job.terms.gid, 65533);
 	assert_int_equal(job.argc, 3);
 	assert_int_equal(job.envc, 2);
-	assert_int_equal(job.pids_max, 64);
-	assert_int_equal(job.tmp_size, 1u << 20);
+	assert_int_equal(job.terms.pids_max, 64);
+	assert_int_equal(job.terms.tmp_size, 1u << 20);
 	assert_int_equal(job.cpu_time_ns, 7);
 	assert_int_equal(job.realtime_ns, 8);
 	assert_string_equal(job.hostname, "husk");
@@ -278,17 +278,54 @@ static void checks_the_frame_header(void **state)
 
 static void frames_of_templates(void **state)
 {
-	struct husk_frame f = { HUSK_MAGIC, HUSK_VERSION, HUSK_REST, 0 };
+	struct husk_frame f = { HUSK_MAGIC, HUSK_VERSION, HUSK_REST,
+				sizeof(struct husk_rest) };
 
 	(void)state;
-	assert_int_equal(job_frame_len(&f), 0);
-	f.len = 1;
+	assert_int_equal(job_frame_len(&f), f.len);
+	f.len++;
 	assert_int_equal(job_frame_len(&f), -EPROTO);
 	f.type = HUSK_GO;
 	f.len = JOB_GO_MAX;
 	assert_int_equal(job_frame_len(&f), JOB_GO_MAX);
 	f.len++;
 	assert_int_equal(job_frame_len(&f), -EPROTO);
+}
+
+static int parse_rest(struct husk_rest r, struct job_terms *terms)
+{
+	return job_parse_rest(&r, sizeof(r), terms);
+}
+
+static void takes_a_rest(void **state)
+{
+	const struct husk_rest good = { 1, 2, 3, 0, 4 };
+	struct job_terms terms = { 0 };
+	struct husk_rest r = good;
+
+	(void)state;
+	assert_int_equal(parse_rest(good, &terms), 0);
+	assert_int_equal(terms.uid, 1);
+	assert_int_equal(terms.gid, 2);
+	assert_int_equal(terms.pids_max, 3);
+	assert_int_equal(terms.tmp_size, 4);
+	assert_int_equal(job_parse_rest(&good, sizeof(good) - 1, &terms),
+			 -EPROTO);
+	r.uid = JOB_UID_RESERVED;
+	assert_int_equal(parse_rest(r, &terms), -EPROTO);
+	r = good;
+	r.gid = UINT32_MAX;
+	assert_int_equal(parse_rest(r, &terms), -EPROTO);
+	r = good;
+	r.pids_max = 0;
+	assert_int_equal(parse_rest(r, &terms), -EPROTO);
+	r = good;
+	r.tmp_size = 0;
+	assert_int_equal(parse_rest(r, &terms), -EPROTO);
+	r = good;
+	r.reserved = 1;
+	assert_int_equal(parse_rest(r, &terms), -EPROTO);
+	assert_int_equal(terms.uid, 1);
 }
 
 /* A GO of its exact size on the heap. */
@@ -310,17 +347,17 @@ static void takes_a_go(void **state)
 {
 	const struct husk_go go = { .pids_max = 3, .hostname_len = 4,
 				    .cpu_time_ns = 5, .realtime_ns = 6 };
-	struct job job = { .uid = 1, .tmp_size = 2 };
+	struct job job = { .terms = { .uid = 1, .tmp_size = 2 } };
 	char name[JOB_HOSTNAME_MAX + 1];
 	struct husk_go g = go;
 
 	(void)state;
 	assert_int_equal(parse_go(go, "copy", 4, name, &job), 0);
 	assert_string_equal(job.hostname, "copy");
-	assert_int_equal(job.pids_max, 3);
+	assert_int_equal(job.terms.pids_max, 3);
 	assert_int_equal(job.cpu_time_ns, 5);
 	assert_int_equal(job.realtime_ns, 6);
-	assert_int_equal(job.uid, 1);
+	assert_int_equal(job.terms.uid, 1);
 	assert_int_equal(parse_go(go, "cop", 3, name, &job), -EPROTO);
 	assert_int_equal(parse_go(go, "copy.", 5, name, &job), -EPROTO);
 	assert_int_equal(parse_go(go, "co\0y", 4, name, &job), -EPROTO);
@@ -406,6 +443,7 @@ int main(void)
 		cmocka_unit_test(leaves_the_result_alone_on_failure),
 		cmocka_unit_test(checks_the_frame_header),
 		cmocka_unit_test(frames_of_templates),
+		cmocka_unit_test(takes_a_rest),
 		cmocka_unit_test(takes_a_go),
 		cmocka_unit_test(holds_when_told),
 		cmocka_unit_test(time_goes_on_with_the_counter),

@@ -73,6 +73,7 @@ struct line {
 	struct pump pump;
 	int host; /* the other end of the port; non-blocking */
 	int job;  /* the other end of the pipe; non-blocking */
+	uint8_t buf[PUMP_CHUNK];
 };
 
 static struct line *line_open(enum pump_dir dir)
@@ -88,10 +89,10 @@ static struct line *line_open(enum pump_dir dir)
 	l->host = port[0];
 	if (dir == PUMP_TO_JOB) {
 		l->job = fds[0];
-		pump_open(&l->pump, dir, port[1], fds[1]);
+		pump_open(&l->pump, dir, port[1], fds[1], l->buf);
 	} else {
 		l->job = fds[1];
-		pump_open(&l->pump, dir, fds[0], port[1]);
+		pump_open(&l->pump, dir, fds[0], port[1], l->buf);
 	}
 	return l;
 }

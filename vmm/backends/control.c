@@ -95,12 +95,19 @@ int control_init(struct control *c, const struct husk_job *job,
 	return 0;
 }
 
-int control_init_rest(struct control *c, void (*moved)(void *opaque),
-		      void *opaque, struct err *e)
+int control_init_rest(struct control *c, const struct husk_rest *rest,
+		      void (*moved)(void *opaque), void *opaque,
+		      struct err *e)
 {
+	uint8_t *p;
+
 	init(c, moved, opaque);
 	c->rest = true;
-	return make_frame(c, HUSK_REST, 0, e) ? 0 : -e->code;
+	p = make_frame(c, HUSK_REST, sizeof(*rest), e);
+	if (!p)
+		return -e->code;
+	put(p, rest, sizeof(*rest));
+	return 0;
 }
 
 int control_init_go(struct control *c, const struct husk_go *go,

@@ -61,8 +61,9 @@ int control_init(struct control *c, const struct husk_job *job,
 		 void (*moved)(void *opaque), void *opaque, struct err *e);
 
 /* Send the guest to rest without a job. For making a template. */
-int control_init_rest(struct control *c, void (*moved)(void *opaque),
-		      void *opaque, struct err *e);
+int control_init_rest(struct control *c, const struct husk_rest *rest,
+		      void (*moved)(void *opaque), void *opaque,
+		      struct err *e);
 
 /* Let a held job go; for control_resume. hostname_len is set here. */
 int control_init_go(struct control *c, const struct husk_go *go,
