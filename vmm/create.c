@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Making a template is a run that stops when guest-init says RESTING. The
- * quiet point after it is found by looking: all vCPUs wait for an interrupt.
+ * quiet point after it is found by looking: all vCPUs wait for an interrupt,
+ * and none of their timers fires soon.
  * A machine that is never quiet is not kept, since a copy would go on with
  * whatever it was doing.
  */
@@ -25,6 +26,13 @@
 #define SETTLE_NS   2000000
 #define SETTLE_LAST 500000000
 #define QUIET_TRIES 60
+
+/*
+ * A timer that is about to fire would do so first thing in each copy, with 15
+ * pages to touch. The kernel's own go away; a warm command may set more.
+ */
+#define QUIET_NS    100000000u
+#define PATIENCE_NS 2000000000u
 
 /* For people, so no quoting; what is too long is cut. */
 static void append_word(char *buf, size_t size, const char *word)
@@ -77,15 +85,19 @@ static void show_progress(void *opaque, uint64_t done, uint64_t all)
 static int pause_idle(struct run *run, struct err *e)
 {
 	struct timespec pause = { .tv_nsec = SETTLE_NS };
+	uint64_t waited = 0;
 	unsigned i;
 	int r;
 
 	for (i = 0; i < QUIET_TRIES; i++) {
 		nanosleep(&pause, NULL);
+		waited += (uint64_t)pause.tv_nsec;
 		if (pause.tv_nsec < SETTLE_LAST)
 			pause.tv_nsec += pause.tv_nsec / 2;
 		r = vm_pause(&run->vm, e);
-		if (r || vm_is_idle(&run->vm))
+		if (r || (vm_is_idle(&run->vm) &&
+			  (waited >= PATIENCE_NS ||
+			   vm_timer(&run->vm) >= QUIET_NS)))
 			return r;
 		r = vm_start(&run->vm, e);
 		if (r)

@@ -395,6 +395,19 @@ bool vm_is_idle(const struct vm *vm)
 	return true;
 }
 
+uint64_t vm_timer(const struct vm *vm)
+{
+	uint64_t least = UINT64_MAX, ns;
+	unsigned i;
+
+	for (i = 0; i < vm->nr_vcpus; i++) {
+		ns = arch_vcpu_timer(vm->vcpu[i].fd);
+		if (ns < least)
+			least = ns;
+	}
+	return least;
+}
+
 /* Finish what was packed: its bytes, or none when they did not fit. */
 static struct template_bytes packed(const struct pack *p, struct err *e)
 {

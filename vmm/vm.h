@@ -99,6 +99,9 @@ struct vm_state {
 /* Do all vCPUs of a stopped machine wait for an interrupt? */
 bool vm_is_idle(const struct vm *vm);
 
+/* And the ns until the first of their timers fires, as arch_vcpu_timer. */
+uint64_t vm_timer(const struct vm *vm);
+
 /*
  * Collect the state of a stopped machine into *buf and point *s at it. The
  * machine may be started again after.

@@ -129,6 +129,12 @@ int arch_vcpu_restore(int vm_fd, int vcpu_fd, unsigned index, const void *buf,
 int arch_vcpu_rewind(int vcpu_fd, unsigned index, const void *buf, size_t len,
 		     struct err *e);
 
+/*
+ * ns until the timer of a stopped vCPU fires; 0: it is due, UINT64_MAX: there
+ * is none, or no telling.
+ */
+uint64_t arch_vcpu_timer(int vcpu_fd);
+
 /* The VM's kvm-clock; buf has ARCH_CLOCK_STATE_MAX bytes, *len is set. */
 int arch_clock_save(int vm_fd, void *buf, size_t *len, struct err *e);
 int arch_clock_restore(int vm_fd, const void *buf, size_t len, struct err *e);

@@ -189,6 +189,17 @@ static int save_tsc(int vcpu_fd, struct vcpu_tsc *tsc, struct err *e)
 	return 0;
 }
 
+uint64_t arch_vcpu_timer(int vcpu_fd)
+{
+	struct vcpu_tsc tsc;
+	struct err e;
+
+	if (save_tsc(vcpu_fd, &tsc, &e) || !tsc.khz || !tsc.deadline)
+		return UINT64_MAX;
+	return tsc.deadline > tsc.value ?
+		       (tsc.deadline - tsc.value) / tsc.khz * 1000000u : 0;
+}
+
 /* ---- the rest ---- */
 
 static int save_cpuid(int vcpu_fd, struct cpuid_list *l, struct err *e)
