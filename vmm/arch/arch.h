@@ -70,7 +70,6 @@ int arch_load(const struct gmem *m, const struct arch_boot *b,
  * specific registers beyond a list. -errno where this KVM cannot.
  */
 int arch_vm_narrow(int vm_fd);
-bool arch_msr_is_allowed(uint32_t index);
 
 /* CPUID, registers, MSRs and local APIC of vCPU `index` for a cold boot. */
 int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned index, unsigned nr_cpus,
