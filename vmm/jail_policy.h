@@ -41,7 +41,7 @@ struct policy_row {
 	const char *why;
 };
 
-/* Ends with a NULL name. The most frequent first. */
+/* Ends with a NULL name. */
 extern const struct policy_row policy_rows[];
 
 /* What the checks compare with. */
@@ -50,7 +50,8 @@ struct policy_values {
 	pid_t pid;
 };
 
-#define POLICY_MAX 400u
+#define POLICY_MAX	 400u
+#define POLICY_CALLS_MAX 64u	/* that a thread may have */
 
 /*
  * Write the program; its length, or 0, which the kernel refuses, when it has
