@@ -4,7 +4,7 @@
  *
  * Rejected: libseccomp. Statically linked it adds 112 KiB to a binary of
  * 1.2 MB (nearly all of it tables of other architectures) and builds a filter
- * through a database on the heap; the table below needs 90 instructions and
+ * through a database on the heap; the table below needs 60 instructions and
  * no allocation.
  *
  * Descriptors are not listed for read and write: which they are is known only
@@ -24,7 +24,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -149,30 +148,62 @@ struct program {
 /* Of x86-64's little-endian words the low one; the kernel's ints are that. */
 #define ARGUMENT(n) (DATA(args) + (uint32_t)(n) * 8)
 
-/* Returns where it stands. */
-static unsigned put(struct program *p, uint16_t code, uint32_t k)
+/* Where a jump leads: over so many instructions, or to one of two ends. */
+#define NEXT	 0u
+#define TO_ALLOW 254u
+#define TO_KILL	 255u
+
+static void put(struct program *p, uint16_t code, uint32_t k)
 {
 	if (p->len < POLICY_MAX)
 		p->at[p->len] = (struct sock_filter)BPF_STMT(code, k);
+	p->len++;
+}
+
+/* Returns where it stands. */
+static unsigned put_test(struct program *p, uint16_t how, uint32_t k,
+			 uint8_t good, uint8_t bad)
+{
+	if (p->len < POLICY_MAX)
+		p->at[p->len] = (struct sock_filter)BPF_JUMP(
+			BPF_JMP | how | BPF_K, k, good, bad);
 	return p->len++;
 }
 
-/*
- * Have the jump at `at` come here when A is what it asks for, or is not. One
- * that is too far makes the program too long.
- */
-static void land(struct program *p, unsigned at, bool when)
+/* From `at` to here, or to an end: a jump too far makes it all too long. */
+static uint8_t reach(struct program *p, unsigned at)
 {
 	unsigned over = p->len - at - 1;
 
-	if (over > UINT8_MAX)
+	if (over >= TO_ALLOW)
 		p->len = POLICY_MAX + 1;
-	if (p->len > POLICY_MAX)
-		return;
-	if (when)
-		p->at[at].jt = (uint8_t)over;
-	else
-		p->at[at].jf = (uint8_t)over;
+	return (uint8_t)over;
+}
+
+/* The two ends, and all jumps to them. */
+static void put_ends(struct program *p)
+{
+	static const struct {
+		uint32_t mark, action;
+	} ends[] = {
+		{ TO_ALLOW, SECCOMP_RET_ALLOW },
+		{ TO_KILL, SECCOMP_RET_KILL_PROCESS },
+	};
+	unsigned i, n;
+
+	for (n = 0; n < 2; n++) {
+		for (i = 0; i < p->len && p->len < POLICY_MAX; i++) {
+			struct sock_filter *f = &p->at[i];
+
+			if (BPF_CLASS(f->code) != BPF_JMP)
+				continue;
+			if (f->jt == ends[n].mark)
+				f->jt = reach(p, i);
+			if (f->jf == ends[n].mark)
+				f->jf = reach(p, i);
+		}
+		put(p, BPF_RET | BPF_K, ends[n].action);
+	}
 }
 
 static uint32_t expected(const struct policy_check *c,
@@ -204,54 +235,64 @@ static void load(struct program *p, const struct policy_check *c)
 static void put_row(struct program *p, const struct policy_row *r,
 		    const struct policy_values *v)
 {
-	unsigned test[2], nr = 0, i;
+	const struct policy_check *c = r->check;
+	unsigned first;
 
-	for (i = 0; i < 2; i++) {
-		const struct policy_check *c = &r->check[i];
-
-		if (c->kind == POLICY_NONE)
-			continue;
-		load(p, c);
-		test[nr++] = put(p, BPF_JMP | BPF_JEQ | BPF_K, expected(c, v));
+	load(p, &c[0]);
+	if (c[1].kind == POLICY_NONE) {
+		put_test(p, BPF_JEQ, expected(&c[0], v), TO_ALLOW, NEXT);
+		return;
 	}
-	put(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	for (i = 0; i < nr; i++)
-		land(p, test[i], false);
-	/* Which of two tests it was that failed, nobody knows. */
-	if (nr == 2)
-		p->held = NULL;
+	first = put_test(p, BPF_JEQ, expected(&c[0], v), NEXT, NEXT);
+	load(p, &c[1]);
+	put_test(p, BPF_JEQ, expected(&c[1], v), TO_ALLOW, NEXT);
+	if (first < POLICY_MAX)
+		p->at[first].jf = reach(p, first);
+	/* Which of the two it was that failed, nobody knows. */
+	p->held = NULL;
 }
 
-/* What a thread has: the numbers of its calls, rising, each once. */
+/* What a thread may do, by number. */
 struct calls {
-	enum jail_thread thread;
 	const struct policy_values *values;
-	int nr[POLICY_CALLS_MAX];
+	const struct policy_row *row[POLICY_ROWS_MAX];
 	unsigned len;
 };
 
-static void put_call(struct program *p, const struct calls *c, int nr)
+static uint32_t number(const struct calls *c, unsigned i)
 {
-	unsigned test = put(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr);
-	const struct policy_row *r;
+	return (uint32_t)c->row[i]->nr;
+}
 
+/* The rows first..last, which are about one call. */
+static void put_call(struct program *p, const struct calls *c, unsigned first,
+		     unsigned last)
+{
+	unsigned i;
+
+	if (c->row[first]->check[0].kind == POLICY_NONE) {
+		put_test(p, BPF_JEQ, number(c, first), TO_ALLOW, TO_KILL);
+		return;
+	}
+	put_test(p, BPF_JEQ, number(c, first), NEXT, TO_KILL);
 	p->held = NULL;
-	for (r = policy_rows; r->name; r++)
-		if (r->nr == nr && r->threads >> c->thread & 1)
-			put_row(p, r, c->values);
-	land(p, test, false);
+	for (i = first; i <= last; i++)
+		put_row(p, c->row[i], c->values);
 	put(p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 }
 
-/* Of the calls first..last, all numbers from `low` to `high`: the middle one. */
-static unsigned middle(const struct calls *c, unsigned first, unsigned last,
-		       int low, int high)
+/* The first row of the call that starts next to the middle of low..high. */
+static unsigned split(const struct calls *c, unsigned first, unsigned last,
+		      uint32_t low, uint32_t high)
 {
-	unsigned i = first + 1;
+	unsigned i, best = first;
 
-	while (i < last && c->nr[i] - low < high - c->nr[i])
-		i++;
-	return i;
+	for (i = first + 1; i <= last; i++)
+		if (number(c, i) != number(c, i - 1) &&
+		    (best == first ||
+		     number(c, i) + number(c, best) <= low + high))
+			best = i;
+	return best;
 }
 
 /*
@@ -259,31 +300,32 @@ static unsigned middle(const struct calls *c, unsigned first, unsigned last,
  * number that there is, to learn which need no filter.
  */
 static void put_calls(struct program *p, const struct calls *c, unsigned first,
-		      unsigned last, int low, int high)
+		      unsigned last, uint32_t low, uint32_t high)
 {
 	unsigned i, test;
 
-	if (first == last) {
-		put_call(p, c, c->nr[first]);
+	if (number(c, first) == number(c, last)) {
+		put_call(p, c, first, last);
 		return;
 	}
-	i = middle(c, first, last, low, high);
-	test = put(p, BPF_JMP | BPF_JGE | BPF_K, (uint32_t)c->nr[i]);
-	put_calls(p, c, first, i - 1, low, c->nr[i]);
-	land(p, test, true);
-	put_calls(p, c, i, last, c->nr[i], high);
+	i = split(c, first, last, low, high);
+	test = put_test(p, BPF_JGE, number(c, i), NEXT, NEXT);
+	put_calls(p, c, first, i - 1, low, number(c, i));
+	if (test < POLICY_MAX)
+		p->at[test].jt = reach(p, test);
+	put_calls(p, c, i, last, number(c, i), high);
 }
 
-static void add_call(struct calls *c, int nr)
+/* Behind the others of its call. What has no room kills. */
+static void add_row(struct calls *c, const struct policy_row *r)
 {
 	unsigned i = c->len;
 
-	while (i && c->nr[i - 1] > nr)
-		i--;
-	if ((i && c->nr[i - 1] == nr) || c->len == POLICY_CALLS_MAX)
+	if (i == POLICY_ROWS_MAX)
 		return;
-	memmove(&c->nr[i + 1], &c->nr[i], (c->len - i) * sizeof(c->nr[0]));
-	c->nr[i] = nr;
+	for (; i && c->row[i - 1]->nr > r->nr; i--)
+		c->row[i] = c->row[i - 1];
+	c->row[i] = r;
 	c->len++;
 }
 
@@ -294,18 +336,16 @@ unsigned policy_build(enum jail_thread thread, const struct policy_values *v,
 		      struct sock_filter out[POLICY_MAX])
 {
 	struct program p = { .at = out };
-	struct calls c = { .thread = thread, .values = v };
+	struct calls c = { .values = v };
 	const struct policy_row *r;
-	unsigned test;
 
 	for (r = policy_rows; r->name; r++)
 		if (r->threads >> thread & 1)
-			add_call(&c, r->nr);
+			add_row(&c, r);
 	put(&p, BPF_LD | BPF_W | BPF_ABS, DATA(arch));
-	test = put(&p, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64);
-	put(&p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	land(&p, test, true);
+	put_test(&p, BPF_JEQ, AUDIT_ARCH_X86_64, NEXT, TO_KILL);
 	put(&p, BPF_LD | BPF_W | BPF_ABS, DATA(nr));
 	put_calls(&p, &c, 0, c.len - 1, 0, NUMBERS);
+	put_ends(&p);
 	return p.len <= POLICY_MAX ? p.len : 0;
 }

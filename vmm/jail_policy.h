@@ -32,7 +32,10 @@ struct policy_check {
 	uint32_t mask, value;
 };
 
-/* One way to make a system call; a call has as many rows as it has ways. */
+/*
+ * One way to make a system call; a call has as many rows as it has ways, or
+ * one without checks.
+ */
 struct policy_row {
 	const char *name;	/* as strace says it */
 	int nr;
@@ -51,7 +54,7 @@ struct policy_values {
 };
 
 #define POLICY_MAX	 400u
-#define POLICY_CALLS_MAX 64u	/* that a thread may have */
+#define POLICY_ROWS_MAX 64u	/* of one thread */
 
 /*
  * Write the program; its length, or 0, which the kernel refuses, when it has
