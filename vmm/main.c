@@ -275,7 +275,9 @@ static int run_machine(struct config *c, const struct run_start *start)
 	struct outcome o = {0};
 	struct err e;
 
-	find_files(c, &kernel, &image);
+	/* A template says by itself what it was made from. */
+	if (!c->template)
+		find_files(c, &kernel, &image);
 	if (run_job(c, start, &o, &e) < 0)
 		return fail(&e);
 	return report(c, &o, colour);
