@@ -20,8 +20,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* Pages of zeros that a run goes on over. */
-#define GAP_MAX 32u
+/* Pages of zeros that a run goes on over: 8 MiB. */
+#define GAP_MAX 2048u
 
 struct writer {
 	int fd;

@@ -73,15 +73,15 @@ static int open_kernel(struct vm *vm, const char *path, struct err *e)
 /*
  * Huge pages where a boot uses memory in runs (page structs, tables), small
  * ones around the kernel image and at the top, where the initrd lies: there
- * it touches every few pages, and a huge page would be zeroed for little.
+ * it touches every few pages, and a huge page would be zeroed for little. In a
+ * copy both are the template's file.
  */
 static void choose_pages(const struct gmem *m)
 {
 	gpa_t top = m->region[0].len;
 
-	gmem_set_huge(m, 0, top - GMEM_HUGE, true);
-	gmem_set_huge(m, arch_sparse_start, arch_sparse_end, false);
-	gmem_set_huge(m, top - GMEM_HUGE, top, false);
+	gmem_use_small(m, arch_sparse_start, arch_sparse_end);
+	gmem_use_small(m, top - GMEM_HUGE, top);
 }
 
 static int load(struct vm *vm, const struct vm_args *args, struct err *e)
@@ -250,7 +250,6 @@ static int fill_memory(struct vm *vm, const struct vm_args *args,
 	if (r)
 		return r;
 	vm->restored = true;
-	choose_pages(&vm->mem);
 	return template_map(args->template, &vm->mem, e);
 }
 

@@ -168,18 +168,18 @@ static void huge_pages_where_wanted(void **state)
 	(void)state;
 	assert_int_equal(gmem_init(&m, 8 * MIB, HOLE, HIGH, &e), 0);
 	low = gmem_ptr(&m, 0, 1);
-	gmem_set_huge(&m, 2 * MIB, 4 * MIB, true);
-	assert_false(has_flag(low, " hg"));
+	assert_true(has_flag(low, " hg"));
+	assert_true(has_flag(gmem_ptr(&m, HIGH, 1), " hg"));
+	gmem_use_small(&m, MIB, 2 * MIB);
+	assert_true(has_flag(low, " hg"));
+	assert_true(has_flag(low + MIB, " nh"));
 	assert_true(has_flag(low + 2 * MIB, " hg"));
-	assert_false(has_flag(low + 4 * MIB, " hg"));
-	gmem_set_huge(&m, 2 * MIB, 4 * MIB, false);
-	assert_true(has_flag(low + 2 * MIB, " nh"));
 	/* Cut at the region's end; nothing when it begins behind it. */
-	gmem_set_huge(&m, 4 * MIB, UINT64_MAX, true);
-	assert_true(has_flag(low + HOLE - 1, " hg"));
-	assert_false(has_flag(gmem_ptr(&m, HIGH, 1), " hg"));
-	gmem_set_huge(&m, HOLE, HIGH + MIB, true);
-	assert_false(has_flag(gmem_ptr(&m, HIGH, 1), " hg"));
+	gmem_use_small(&m, 3 * MIB, UINT64_MAX);
+	assert_true(has_flag(low + HOLE - 1, " nh"));
+	assert_false(has_flag(gmem_ptr(&m, HIGH, 1), " nh"));
+	gmem_use_small(&m, HOLE, HIGH + MIB);
+	assert_false(has_flag(gmem_ptr(&m, HIGH, 1), " nh"));
 	gmem_fini(&m);
 }
 

@@ -20,7 +20,8 @@
 
 #include <cmocka.h>
 
-#define MIB 1048576u
+#define MIB  1048576u
+#define SIZE (32 * MIB)
 
 static char path[64];
 
@@ -43,11 +44,11 @@ static struct template_bytes text(const char *s)
 	return (struct template_bytes){ (const uint8_t *)s, strlen(s) };
 }
 
-/* A machine of 4 MiB with a few pages that hold something. */
+/* A machine of 32 MiB with a few pages that hold something. */
 static void write_one(struct gmem *m)
 {
 	struct template_source s = {
-		.id = { .memory = 4 * MIB,
+		.id = { .memory = SIZE,
 			.cpus = 2,
 			.created = 1000000000,
 			.image_size = 77,
@@ -62,11 +63,11 @@ static void write_one(struct gmem *m)
 	struct template_file f;
 	struct err e;
 
-	assert_int_equal(gmem_init(m, 4 * MIB, 3ull << 30, 4ull << 30, &e), 0);
+	assert_int_equal(gmem_init(m, SIZE, 3ull << 30, 4ull << 30, &e), 0);
 	memset(gmem_ptr(m, 0x1000, 100), 'a', 100);
 	memset(gmem_ptr(m, 0x3000, 4096), 'b', 4096);
-	memset(gmem_ptr(m, 0x100000, 8192), 'c', 8192);
-	memset(gmem_ptr(m, 4 * MIB - 1, 1), 'd', 1);
+	memset(gmem_ptr(m, 16 * MIB, 8192), 'c', 8192);
+	memset(gmem_ptr(m, SIZE - 1, 1), 'd', 1);
 	s.mem = m;
 	assert_int_equal(template_begin(&f, path, &e), 0);
 	assert_int_equal(template_write(&f, &s, NULL, NULL, &e), 0);
@@ -86,7 +87,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0444);
 	assert_int_equal(template_open(&t, path, &e), 0);
-	assert_int_equal(t.id.memory, 4 * MIB);
+	assert_int_equal(t.id.memory, SIZE);
 	assert_int_equal(t.id.cpus, 2);
 	assert_int_equal(t.id.image_size, 77);
 	assert_string_equal(t.id.image, "/i");
@@ -94,16 +95,18 @@ static void test_round_trip(void **state)
 	assert_memory_equal(t.disk.data, "disk state", t.disk.len);
 	assert_memory_equal(t.vcpu[1].data, "vcpu one", t.vcpu[1].len);
 	assert_int_equal((uintptr_t)t.vcpu[0].data % 8, 0);
-	/* 1 and 3 are one run over a page of zeros; two more runs. */
+	/* 1 and 3 are one run over a page of zeros; two more, far away. */
 	assert_int_equal(t.nr_extents, 3);
 	assert_int_equal(template_extent(&t, 0).gpa, 0x1000);
 	assert_int_equal(template_extent(&t, 0).len, 3 * 4096);
+	/* Zeros take no room on the disk. */
+	assert_true(st.st_blocks * 512 < MIB);
 	assert_int_equal(template_verify(&t, &e), 0);
-	assert_int_equal(gmem_init(&copy, 4 * MIB, 3ull << 30, 4ull << 30, &e),
+	assert_int_equal(gmem_init(&copy, SIZE, 3ull << 30, 4ull << 30, &e),
 			 0);
 	assert_int_equal(template_map(&t, &copy, &e), 0);
-	assert_memory_equal(gmem_ptr(&m, 0, 4 * MIB),
-			    gmem_ptr(&copy, 0, 4 * MIB), 4 * MIB);
+	assert_memory_equal(gmem_ptr(&m, 0, SIZE),
+			    gmem_ptr(&copy, 0, SIZE), SIZE);
 	/* A copy's writes are its own. */
 	memset(gmem_ptr(&copy, 0x1000, 4096), 'z', 4096);
 	assert_int_equal(template_verify(&t, &e), 0);
@@ -223,7 +226,7 @@ static void test_touched(void **state)
 	assert_false(template_touched(&t, 2).written);
 	assert_string_equal(t.id.image, "/i");
 	assert_memory_equal(t.vcpu[1].data, "vcpu one", t.vcpu[1].len);
-	assert_int_equal(gmem_init(&copy, 4 * MIB, 3ull << 30, 4ull << 30, &e),
+	assert_int_equal(gmem_init(&copy, SIZE, 3ull << 30, 4ull << 30, &e),
 			 0);
 	assert_int_equal(template_map(&t, &copy, &e), 0);
 	assert_int_equal(own_pages(&copy), 0);
@@ -231,8 +234,8 @@ static void test_touched(void **state)
 	assert_int_equal(own_pages(&copy), 1);
 	template_prefault(&t, &copy, UINT64_MAX);
 	assert_int_equal(own_pages(&copy), 2);
-	assert_memory_equal(gmem_ptr(&m, 0, 4 * MIB),
-			    gmem_ptr(&copy, 0, 4 * MIB), 4 * MIB);
+	assert_memory_equal(gmem_ptr(&m, 0, SIZE),
+			    gmem_ptr(&copy, 0, SIZE), SIZE);
 	template_close(&t);
 	/* A second list takes the place of the first. */
 	add_touched(runs + 1, 2);

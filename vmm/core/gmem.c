@@ -30,6 +30,8 @@ static int reserve(struct gmem *m, uint64_t size, struct err *e)
 	m->map_len = len;
 	/* Guest memory in a core file would be the job's data on disk. */
 	madvise(p, len, MADV_DONTDUMP);
+	/* Of all of it, padding too: a part would be a mapping of its own. */
+	madvise(p, len, MADV_HUGEPAGE);
 	return 0;
 }
 
@@ -109,15 +111,14 @@ int gmem_write(const struct gmem *m, gpa_t gpa, const void *src, uint64_t len)
 	return 0;
 }
 
-void gmem_set_huge(const struct gmem *m, gpa_t start, gpa_t end, bool huge)
+void gmem_use_small(const struct gmem *m, gpa_t start, gpa_t end)
 {
 	const struct gmem_region *r = &m->region[0];
 
 	if (end > r->len)
 		end = r->len;
 	if (start < end)
-		madvise(r->hva + start, end - start,
-			huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+		madvise(r->hva + start, end - start, MADV_NOHUGEPAGE);
 }
 
 uint64_t gmem_size(const struct gmem *m)

@@ -42,7 +42,8 @@ struct gmem {
 
 /*
  * Reserve `size` bytes (a multiple of 2 MiB): [0, hole_start) and, for what
- * does not fit, from hole_end on. Pages are private, zero and not yet there.
+ * does not fit, from hole_end on. Pages are private, zero, not yet
+ * there, and huge where the host likes.
  */
 int gmem_init(struct gmem *m, uint64_t size, gpa_t hole_start, gpa_t hole_end,
 	      struct err *e);
@@ -86,10 +87,10 @@ int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len);
 int gmem_write(const struct gmem *m, gpa_t gpa, const void *src, uint64_t len);
 
 /*
- * Back the low RAM in [start, end) with huge pages or with small ones; a hint.
- * Before the range is touched.
+ * Back the low RAM in [start, end) with small pages; a hint. Before the range
+ * is touched.
  */
-void gmem_set_huge(const struct gmem *m, gpa_t start, gpa_t end, bool huge);
+void gmem_use_small(const struct gmem *m, gpa_t start, gpa_t end);
 
 /* Bytes of RAM in all. */
 uint64_t gmem_size(const struct gmem *m);
