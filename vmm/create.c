@@ -158,7 +158,7 @@ int create_template(const struct config *c, const struct run_start *start,
 {
 	struct template_source source = { 0 };
 	struct outcome o;
-	struct run run;
+	struct run run = { 0 };
 	int r;
 
 	run_init(&run, c, start, &o);

@@ -53,7 +53,7 @@ struct policy_values {
 	pid_t pid;
 };
 
-#define POLICY_MAX	 400u
+#define POLICY_MAX	 160u
 #define POLICY_ROWS_MAX 64u	/* of one thread */
 
 /*

@@ -30,6 +30,9 @@
 
 #define STATUS_FAILURE 125
 
+/* For large buffers that a run does not use: inlined, they were its stack. */
+#define OWN_FRAME __attribute__((noinline))
+
 static uint64_t read_clock(void)
 {
 	struct timespec ts;
@@ -84,7 +87,7 @@ static int finish_stdout(int status)
 	return fail(&e);
 }
 
-static int print_help(void)
+static OWN_FRAME int print_help(void)
 {
 	char buf[CLI_HELP_MAX];
 
@@ -114,7 +117,7 @@ static int check(const struct cli *cli)
 					wants_colour(STDOUT_FILENO)));
 }
 
-static void print_timeline(const struct outcome *o, bool colour)
+static OWN_FRAME void print_timeline(const struct outcome *o, bool colour)
 {
 	char buf[4096];
 	size_t len;
@@ -217,7 +220,7 @@ static int make_and_try(struct config *c, struct supervisor *s,
 	return status;
 }
 
-static int create(struct config *c, uint64_t t0_ns)
+static OWN_FRAME int create(struct config *c, uint64_t t0_ns)
 {
 	struct supervisor s;
 	struct run_start start = {t0_ns, -1, &s};

@@ -197,7 +197,7 @@ int pool_run_job(const struct config *c, const struct run_start *start,
 {
 	struct pool_reply reply = { 0 };
 	struct err ignored;
-	struct run run;
+	struct run run = { 0 };
 	bool whole;
 	int r;
 

@@ -142,7 +142,7 @@ int rehearse(const struct config *c, const struct run_start *start,
 	struct config own = *c;
 	struct list list = { .nr = 0 };
 	struct outcome o;
-	struct run run;
+	struct run run = { 0 };
 	int r;
 
 	list.t = &run.template;

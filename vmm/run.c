@@ -211,23 +211,22 @@ void run_release(struct run *run)
 void run_init(struct run *run, const struct config *c,
 	      const struct run_start *start, struct outcome *o)
 {
-	*run = (struct run){
-		.own = *c,
-		.o = o,
-		.template = { .fd = -1 },
-		.vm = { .kvm = { .fd = -1, .vm_fd = -1 } },
-		.loop = { .wake_fd = -1 },
-		.disk = { .fd = -1 },
-		.stream = { [0 ... STREAM_NR - 1] = { .fd = -1 } },
-		.result_fd = -1,
-		.status_fd = start->status_fd,
-		.console_fd = -1,
-		.signal_fd = -1,
-		.client_fd = -1,
-		.measure = { -1, -1 },
-		.vcpu_lock = PTHREAD_MUTEX_INITIALIZER,
-	};
+	unsigned i;
+
+	run->own = *c;
 	run->config = &run->own;
+	run->o = o;
+	run->template.fd = -1;
+	run->vm.kvm.fd = run->vm.kvm.vm_fd = -1;
+	run->loop.wake_fd = -1;
+	run->disk.fd = -1;
+	for (i = 0; i < STREAM_NR; i++)
+		run->stream[i].fd = -1;
+	run->result_fd = run->console_fd = run->signal_fd = -1;
+	run->client_fd = -1;
+	run->status_fd = start->status_fd;
+	run->measure = (struct measure){ -1, -1 };
+	pthread_mutex_init(&run->vcpu_lock, NULL);
 	jail_init(&run->jail, c->jail, start->supervisor);
 	memset(o, 0, sizeof(*o));
 	o->clock[CLOCK_T0_START] = start->t0_ns;
@@ -238,7 +237,7 @@ void run_report_loss(const struct config *c, const struct run_start *start,
 {
 	struct identity id;
 	struct err ignored;
-	struct run run;
+	struct run run = { 0 };
 
 	run_init(&run, c, start, o);
 	o->verdict = late ? VERDICT_TIMEOUT : VERDICT_ERROR;
@@ -254,9 +253,10 @@ void run_report_loss(const struct config *c, const struct run_start *start,
 int run_job(const struct config *c, const struct run_start *start,
 	    struct outcome *o, struct err *e)
 {
+	/* Zero from the start; of its pages only those are there it uses. */
+	static struct run run;
 	struct identity id;
 	struct err ignored;
-	struct run run;
 	int r;
 
 	run_init(&run, c, start, o);

@@ -34,7 +34,6 @@ struct run {
 	bool emptied;			/* the output files are ours now */
 	struct template template;
 	struct outcome *o;
-	struct vm vm;
 	struct loop loop;
 	struct loop_timer *deadline;
 	struct disk disk;
@@ -60,6 +59,7 @@ struct run {
 
 	size_t console_have;
 	char console_line[256];
+	struct vm vm;
 };
 
 /* run_setup.c: fill *run; what failed half-way run_release releases. */
@@ -92,7 +92,7 @@ void run_watch(struct run *run);
 int run_init_control(struct run *run, struct err *e);
 int run_open_signals(struct run *run, struct err *e);
 
-/* Everything a run holds, empty; `c` is copied. */
+/* Everything a run holds, empty; *run is zeros, `c` is copied. */
 void run_init(struct run *run, const struct config *c,
 	      const struct run_start *start, struct outcome *o);
 void run_release(struct run *run);

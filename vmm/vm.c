@@ -268,9 +268,9 @@ int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)
 {
 	int r;
 
-	*vm = (struct vm){ .kvm = { .fd = -1, .vm_fd = -1 },
-			   .ended = args->ended,
-			   .opaque = args->opaque };
+	vm->kvm.fd = vm->kvm.vm_fd = -1;
+	vm->ended = args->ended;
+	vm->opaque = args->opaque;
 	r = kvm_open(&vm->kvm, e);
 	if (!r)
 		r = gmem_init(&vm->mem, args->memory, arch_hole_start,

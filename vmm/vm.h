@@ -48,11 +48,9 @@ struct vm {
 	struct ioapic ioapic;
 	struct console console;
 	struct blk blk;
-	struct uart uart;
 	struct keyboard keyboard;
 	bool has_devices;
 	unsigned nr_vcpus;
-	struct vcpu vcpu[8];
 	struct arch_entry entry;
 	uint64_t kernel_size;		/* bytes of the kernel file */
 	int64_t kernel_mtime;
@@ -60,8 +58,12 @@ struct vm {
 	const struct template *waiting;	/* whose state comes in vm_park */
 	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
 	void *opaque;
+	/* Last, since only their first parts are ever touched. */
+	struct vcpu vcpu[8];
+	struct uart uart;
 };
 
+/* *vm is zeros. */
 int vm_init(struct vm *vm, const struct vm_args *args, struct err *e);
 
 /*

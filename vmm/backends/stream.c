@@ -12,7 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,14 +34,28 @@ static int check_direction(const struct stream *s, struct err *e)
 	return 0;
 }
 
+/* Without printf, of which a run of few words needs nothing else. */
+static void name_fd(char *at, unsigned fd)
+{
+	unsigned unit = 1;
+
+	while (fd / unit > 9)
+		unit *= 10;
+	for (; unit; unit /= 10)
+		*at++ = (char)('0' + fd / unit % 10);
+	*at = '\0';
+}
+
+#define FD_FOLDER "/proc/self/fd/"
+
 /* A description of our own on the same pipe or terminal. */
 static bool reopen_nonblocking(struct stream *s)
 {
 	int flags = s->input ? O_RDONLY : O_WRONLY;
 	auto_fd fd = -1;
-	char path[32];
+	char path[sizeof(FD_FOLDER) + 10] = FD_FOLDER;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
+	name_fd(path + strlen(FD_FOLDER), (unsigned)s->fd);
 	fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return fd >= 0 && dup3(fd, s->fd, O_CLOEXEC) >= 0;
 }

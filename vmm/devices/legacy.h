@@ -21,11 +21,11 @@
 #define LEGACY_TAIL	4096u
 
 struct uart {
-	char tail[LEGACY_TAIL];		/* a ring */
 	uint64_t nr_bytes;		/* ever written */
 	void (*sink)(void *opaque, const char *buf, size_t len);
 	void *opaque;
 	pthread_mutex_t lock;
+	char tail[LEGACY_TAIL];		/* a ring */
 };
 
 struct keyboard {

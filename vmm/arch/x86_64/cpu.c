@@ -16,8 +16,9 @@
  * vCPUs other than 0 wait for INIT and SIPI, which is how KVM creates them
  * when the local APIC is in the kernel, so they get no registers.
  */
+#include "arch/x86_64/cpu.h"
+
 #include "arch/arch.h"
-#include "arch/x86_64/cpuid.h"
 #include "arch/x86_64/layout.h"
 
 #include <errno.h>
@@ -68,13 +69,29 @@ static int set_xcr0(int vcpu_fd, uint64_t xcr0, struct err *e)
 	return 0;
 }
 
+/* A host has 40 to 70; KVM makes room for as many as it is asked for. */
+#define CPUID_USUAL 100u
+
+int cpu_ask_cpuid(int kvm_fd, struct cpuid_list *l, struct err *e)
+{
+	l->nent = CPUID_USUAL;
+	l->padding = 0;
+	if (!ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, l))
+		return 0;
+	l->nent = CPUID_MAX;
+	if (errno == E2BIG && !ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, l))
+		return 0;
+	return err_sys(e, "KVM_GET_SUPPORTED_CPUID");
+}
+
 static int set_cpuid(int kvm_fd, int vcpu_fd, unsigned index,
 		     unsigned nr_cpus, struct err *e)
 {
-	struct cpuid_list l = { .nent = CPUID_MAX };
+	struct cpuid_list l;
+	int r = cpu_ask_cpuid(kvm_fd, &l, e);
 
-	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, &l) < 0)
-		return err_sys(e, "KVM_GET_SUPPORTED_CPUID");
+	if (r)
+		return r;
 	cpuid_edit(&l, index, nr_cpus);
 	if (ioctl(vcpu_fd, KVM_SET_CPUID2, &l) < 0)
 		return err_sys(e, "KVM_SET_CPUID2 with %u entries",

@@ -25,7 +25,7 @@
  * that went back. So vCPU 0 first gets a value far from both.
  */
 #include "arch/arch.h"
-#include "arch/x86_64/cpuid.h"
+#include "arch/x86_64/cpu.h"
 #include "arch/x86_64/cpuid_fit.h"
 #include "arch/x86_64/msrs.h"
 #include "arch/x86_64/state_format.h"
@@ -259,7 +259,8 @@ int arch_vcpu_rewind(int vcpu_fd, unsigned index, const void *buf, size_t len,
 
 int arch_vcpu_check(int kvm_fd, const void *buf, size_t len, struct err *e)
 {
-	struct cpuid_list here = { .nent = CPUID_MAX };
+	/* Not on the stack: a quarter of it is ever touched. */
+	auto_free struct cpuid_list *here = malloc(sizeof(*here));
 	const struct kvm_cpuid2 *told;
 	struct vcpu_state s;
 	int r;
@@ -267,12 +268,16 @@ int arch_vcpu_check(int kvm_fd, const void *buf, size_t len, struct err *e)
 	r = vcpu_state_read(&s, buf, len, e);
 	if (r)
 		return r;
-	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, &here) < 0)
-		return err_sys(e, "KVM_GET_SUPPORTED_CPUID");
+	if (!here)
+		return err_set(e, ENOMEM, "KVM_GET_SUPPORTED_CPUID: out of "
+			       "memory");
+	r = cpu_ask_cpuid(kvm_fd, here, e);
+	if (r)
+		return r;
 	/* As many CPUs as there may be: more than one adds features only. */
-	cpuid_edit(&here, 0, ARCH_MAX_CPUS);
+	cpuid_edit(here, 0, ARCH_MAX_CPUS);
 	told = s.part[VCPU_CPUID].data;
-	return cpuid_fit(told->entries, told->nent, here.entry, here.nent, e);
+	return cpuid_fit(told->entries, told->nent, here->entry, here->nent, e);
 }
 
 int arch_clock_restore(int vm_fd, const void *buf, size_t len, struct err *e)
