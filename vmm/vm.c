@@ -31,10 +31,10 @@ enum { DEVICE_CONSOLE, DEVICE_DISK, NR_DEVICES };
  */
 #define CMDLINE                                                                \
 	"%s panic=-1 reboot=k tsc=reliable rcupdate.rcu_expedited=1 "          \
-	"noreplace-smp percpu_alloc=page initcall_blacklist="                  \
+	"noreplace-smp percpu_alloc=page slab_max_order=0 initcall_blacklist=" \
 	"slab_late_init,slab_sysfs_init,param_sysfs_builtin_init "             \
-	"dhash_entries=4096 ihash_entries=2048 thash_entries=512 "             \
-	"swiotlb=noforce earlyprintk=serial,0x3f8,keep"
+	"dhash_entries=4096 ihash_entries=2048 swiotlb=noforce "               \
+	"earlyprintk=serial,0x3f8,keep"
 #define LOG_QUIET   "quiet loglevel=1"
 #define LOG_VERBOSE "loglevel=7"
 
