@@ -205,6 +205,18 @@ static void try_out(const struct config *c, const struct template_file *file,
 	supervisor_wait(&s, file->fd, &end);
 }
 
+/* So is one in small pages. */
+static void gather(const char *path)
+{
+	struct template t;
+	struct err e;
+
+	if (template_open(&t, path, &e))
+		return;
+	template_gather(&t);
+	template_close(&t);
+}
+
 static int make_and_try(struct config *c, struct supervisor *s,
 			struct template_file *file)
 {
@@ -217,6 +229,8 @@ static int make_and_try(struct config *c, struct supervisor *s,
 		try_out(c, file, REHEARSAL_PROGRAM);
 	if (template_finish(file, !status, &e))
 		return fail(&e);
+	if (!status)
+		gather(file->path);
 	return status;
 }
 

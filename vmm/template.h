@@ -6,7 +6,8 @@
  *	| head            | fixed header, then sections {type, length, bytes}
  *	+-----------------+ head_len, a multiple of 4 KiB
  *	| memory          | runs of guest pages, in the order of the extents;
- *	|                 | pages of zeros between two runs are holes
+ *	|                 | pages of zeros between two runs are holes; runs
+ *	|                 | of 2 MiB lie in it as in the guest, modulo 2 MiB
  *	+-----------------+ file_len
  *
  * The head has a checksum that is looked at whenever the file is opened. The
@@ -131,6 +132,13 @@ struct template_extent template_extent(const struct template *t, unsigned i);
 
 /* Run `i` < nr_runs; in order and apart, not known to be RAM. */
 struct template_run template_touched(const struct template *t, unsigned i);
+
+/*
+ * Have the host keep in huge pages what copies read of the file's memory and
+ * do not write to: one fault of a copy then maps 2 MiB. A host that cannot,
+ * or a file system, does nothing; no byte changes. After template_finish.
+ */
+void template_gather(const struct template *t);
 
 /* Read the memory through and compare its checksum. */
 int template_verify(const struct template *t, struct err *e);

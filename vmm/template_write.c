@@ -61,6 +61,17 @@ static int write_at(int fd, const void *buf, size_t len, uint64_t off)
 	return 0;
 }
 
+/*
+ * Where memory at `gpa` goes at the end of the file: when it may hold huge
+ * pages, at an offset that lies like the address, as they need.
+ */
+static uint64_t find_place(const struct writer *w, gpa_t gpa, uint64_t len)
+{
+	if (len < GMEM_HUGE)
+		return w->end;
+	return w->end + ((gpa - w->end) & (GMEM_HUGE - 1));
+}
+
 /* Write one run of pages; zero pages inside stay holes. */
 static int write_run(struct writer *w, const struct gmem_region *r,
 		     uint64_t start, uint64_t end)
@@ -69,6 +80,7 @@ static int write_run(struct writer *w, const struct gmem_region *r,
 
 	if (w->nr_extents == TEMPLATE_MAX_EXTENTS)
 		return -E2BIG;
+	w->end = find_place(w, r->base + start, end - start);
 	pack_u64(&w->extent_pack, r->base + start);
 	pack_u64(&w->extent_pack, end - start);
 	pack_u64(&w->extent_pack, w->end);

@@ -121,6 +121,15 @@ def test_touched():
         eq(job.returncode, 0)
 
 
+def test_huge_pages():
+    """what copies only read is in huge pages of the template's, on a tmpfs"""
+    of = static_template()
+    with pool(of, 1) as (_, _, (pid,)):
+        with open("/proc/%d/smaps" % pid) as f:
+            kib = sum(int(line.split()[1]) for line in f if line.startswith("ShmemPmdMapped:"))
+    check(kib >= 2048, "%d KiB in huge pages" % kib)
+
+
 def test_as_the_template():
     """the memory of a machine that waits is the template's, byte for byte"""
     of, compared = static_template(), 0

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* LINK: vmm/template.c vmm/template_format.c vmm/template_write.c */
+/* LINK: vmm/template_gather.c */
 /* LINK: vmm/core/gmem.c vmm/measure.c */
 /* LIBS: -lz */
 /*
@@ -44,8 +45,7 @@ static struct template_bytes text(const char *s)
 	return (struct template_bytes){ (const uint8_t *)s, strlen(s) };
 }
 
-/* A machine of 32 MiB with a few pages that hold something. */
-static void write_one(struct gmem *m)
+static void write_memory(const struct gmem *m)
 {
 	struct template_source s = {
 		.id = { .memory = SIZE,
@@ -63,16 +63,29 @@ static void write_one(struct gmem *m)
 	struct template_file f;
 	struct err e;
 
-	assert_int_equal(gmem_init(m, SIZE, 3ull << 30, 4ull << 30, &e), 0);
-	memset(gmem_ptr(m, 0x1000, 100), 'a', 100);
-	memset(gmem_ptr(m, 0x3000, 4096), 'b', 4096);
-	memset(gmem_ptr(m, 16 * MIB, 8192), 'c', 8192);
-	memset(gmem_ptr(m, SIZE - 1, 1), 'd', 1);
 	s.mem = m;
 	assert_int_equal(template_begin(&f, path, &e), 0);
 	assert_int_equal(template_write(&f, &s, NULL, NULL, &e), 0);
 	assert_int_equal(template_finish(&f, true, &e), 0);
 	assert_int_equal(access(f.part, F_OK), -1);
+}
+
+static void make_memory(struct gmem *m)
+{
+	struct err e;
+
+	assert_int_equal(gmem_init(m, SIZE, 3ull << 30, 4ull << 30, &e), 0);
+}
+
+/* A machine of 32 MiB with a few pages that hold something. */
+static void write_one(struct gmem *m)
+{
+	make_memory(m);
+	memset(gmem_ptr(m, 0x1000, 100), 'a', 100);
+	memset(gmem_ptr(m, 0x3000, 4096), 'b', 4096);
+	memset(gmem_ptr(m, 16 * MIB, 8192), 'c', 8192);
+	memset(gmem_ptr(m, SIZE - 1, 1), 'd', 1);
+	write_memory(m);
 }
 
 static void test_round_trip(void **state)
@@ -256,6 +269,38 @@ static void test_touched(void **state)
 	gmem_fini(&m);
 }
 
+/* Huge pages or not, as the file system has it: the same bytes. */
+static void test_gather(void **state)
+{
+	const struct template_run runs[] = { { 6 * MIB / 4096, 20, false } };
+	struct template_extent x;
+	struct gmem m, copy;
+	struct template t;
+	struct err e;
+	gpa_t at;
+
+	(void)state;
+	make_memory(&m);
+	for (at = 5 * MIB; at < 9 * MIB; at += 4096)
+		*(uint8_t *)gmem_ptr(&m, at, 1) = (uint8_t)(at / 4096) | 1;
+	write_memory(&m);
+	add_touched(runs, 1);
+	assert_int_equal(template_open(&t, path, &e), 0);
+	assert_int_equal(t.nr_extents, 1);
+	x = template_extent(&t, 0);
+	assert_int_equal(x.gpa, 5 * MIB);
+	assert_int_equal(x.offset % GMEM_HUGE, x.gpa % GMEM_HUGE);
+	template_gather(&t);
+	assert_int_equal(template_verify(&t, &e), 0);
+	make_memory(&copy);
+	assert_int_equal(template_map(&t, &copy, &e), 0);
+	assert_memory_equal(gmem_ptr(&m, 0, SIZE), gmem_ptr(&copy, 0, SIZE),
+			    SIZE);
+	gmem_fini(&copy);
+	gmem_fini(&m);
+	template_close(&t);
+}
+
 static void touched_refused(const struct template_run *runs, unsigned nr)
 {
 	struct gmem m;
@@ -338,6 +383,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_touched, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_touched_refused, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_gather, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
 		cmocka_unit_test(test_not_a_file),
 		cmocka_unit_test(test_no_write),
