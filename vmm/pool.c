@@ -431,6 +431,8 @@ static int open_all(struct pool *p, struct err *e)
 		return r;
 	if (fstat(p->run.template.fd, &p->template))
 		return err_sys(e, "look at template '%s'", c->template);
+	/* The file may have been copied, or gone from memory, since. */
+	template_gather(&p->run.template);
 	p->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (p->null_fd < 0)
 		return err_sys(e, "open '/dev/null'");

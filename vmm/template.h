@@ -136,7 +136,7 @@ struct template_run template_touched(const struct template *t, unsigned i);
 /*
  * Have the host keep in huge pages what copies read of the file's memory and
  * do not write to: one fault of a copy then maps 2 MiB. A host that cannot,
- * or a file system, does nothing; no byte changes. After template_finish.
+ * or a file system, does nothing; no byte changes. Once it is complete.
  */
 void template_gather(const struct template *t);
 

@@ -122,8 +122,8 @@ def test_touched():
 
 
 def test_huge_pages():
-    """what copies only read is in huge pages of the template's, on a tmpfs"""
-    of = static_template()
+    """a pool has in huge pages what its machines only read, on a tmpfs, though the file was copied there"""
+    of = shutil.copy2(static_template(), os.path.join(FOLDER, "copied"))
     with pool(of, 1) as (_, _, (pid,)):
         with open("/proc/%d/smaps" % pid) as f:
             kib = sum(int(line.split()[1]) for line in f if line.startswith("ShmemPmdMapped:"))
