@@ -22,8 +22,11 @@ $(BUILD)/obj/vmm/init_blob.o $(BUILD)/san/vmm/init_blob.o: $(BUILD)/guest-init
 $(foreach d,obj san,$(BUILD)/$(d)/vmm/version.o $(BUILD)/$(d)/vmm/paths.o): \
 	$(BUILD)/.flags-version
 
-$(BUILD)/husk: $(HUSK_OBJ)
+# Each function can be placed by itself, which vmm/order.ld does.
+$(HUSK_OBJ): private PLAIN_CFLAGS += -ffunction-sections
+
+$(BUILD)/husk: $(HUSK_OBJ) vmm/order.ld
 	$(call say,LD,$@)
 	$(Q)$(CC) $(PLAIN_CFLAGS) $(PLAIN_LDFLAGS) -o $@.dbg $(HUSK_OBJ) \
-		$(HUSK_LIBS)
+		-Wl,-T,vmm/order.ld $(HUSK_LIBS)
 	$(Q)strip -o $@ $@.dbg
