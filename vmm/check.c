@@ -516,14 +516,14 @@ static void put_system_calls(struct json *j)
 	const struct policy_row *r, *q;
 
 	json_begin(j, "system_calls", '[');
-	for (r = policy_rows; r->name; r++) {
+	for (r = policy_rows; *r->name; r++) {
 		unsigned threads = 0;
 
 		for (q = policy_rows; q < r && q->nr != r->nr; q++)
 			;
 		if (q < r)
 			continue;
-		for (; q->name; q++)
+		for (; *q->name; q++)
 			threads |= q->nr == r->nr ? q->threads : 0;
 		json_begin(j, NULL, '{');
 		json_string(j, "name", r->name, TEXT_MAX);

@@ -131,7 +131,7 @@ const struct policy_row policy_rows[] = {
 	SAVE(KVM_ENABLE_CAP),
 	SAVE(KVM_CREATE_VCPU),
 	SAVE(KVM_SET_CPUID2),
-	{ 0 },
+	{ .name = "" },
 };
 
 /* ---- the assembler ---- */
@@ -339,7 +339,7 @@ unsigned policy_build(enum jail_thread thread, const struct policy_values *v,
 	struct calls c = { .values = v };
 	const struct policy_row *r;
 
-	for (r = policy_rows; r->name; r++)
+	for (r = policy_rows; *r->name; r++)
 		if (r->threads >> thread & 1)
 			add_row(&c, r);
 	put(&p, BPF_LD | BPF_W | BPF_ABS, DATA(arch));

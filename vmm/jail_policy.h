@@ -37,14 +37,17 @@ struct policy_check {
  * one without checks.
  */
 struct policy_row {
-	const char *name;	/* as strace says it */
+	char name[16];		/* as strace says it */
 	int nr;
 	unsigned threads;	/* bit per enum jail_thread */
 	struct policy_check check[2];
-	const char *why;
+	char why[72];
 };
 
-/* Ends with a NULL name. */
+/*
+ * Ends with an empty name. Without pointers: a page of relocated ones would
+ * be each process's own.
+ */
 extern const struct policy_row policy_rows[];
 
 /* What the checks compare with. */

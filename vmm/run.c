@@ -132,18 +132,23 @@ void run_identify(const struct run *run, struct identity *id)
 		format_uuid(id->image_uuid, run->disk.uuid);
 }
 
-int run_write_status(struct run *run, const struct identity *id,
-		     struct err *e)
+/* Never inlined: those who want no status need no stack for it. */
+static __attribute__((noinline)) int
+put_status(struct run *run, const struct identity *id, struct err *e)
 {
 	char buf[STATUS_MAX];
 	size_t len;
 
-	if (run->status_fd < 0)
-		return 0;
 	if (!run->emptied)
 		run_truncate(run->status_fd);
 	len = status_format(buf, sizeof(buf), run->config, id, run->o);
 	return write_all(run, run->status_fd, buf, len, e);
+}
+
+int run_write_status(struct run *run, const struct identity *id,
+		     struct err *e)
+{
+	return run->status_fd < 0 ? 0 : put_status(run, id, e);
 }
 
 void run_give_up(struct run *run, const struct err *e)

@@ -124,17 +124,22 @@ void run_port_ready(void *opaque, short revents)
 	console_pump(&w->run->vm.console, w->port);
 }
 
+static void end_as(struct run *run, enum verdict v, int code)
+{
+	run->o->verdict = v;
+	run->o->code = code;
+	run->loop.stop = true;
+}
+
 __attribute__((format(printf, 4, 5))) static void
 decide(struct run *run, enum verdict v, int code, const char *fmt, ...)
 {
 	va_list ap;
 
-	run->o->verdict = v;
-	run->o->code = code;
+	end_as(run, v, code);
 	va_start(ap, fmt);
 	vsnprintf(run->o->reason, sizeof(run->o->reason), fmt, ap);
 	va_end(ap);
-	run->loop.stop = true;
 }
 
 void run_interrupt(struct run *run, int signal)
@@ -201,14 +206,17 @@ static void decide_report(struct run *run)
 	};
 	const struct husk_end *end = &run->control.end;
 	struct outcome *o = run->o;
+	struct text reason;
 
 	o->wall_ns = end->wall_ns;
 	o->cpu_user_ns = end->cpu_user_ns;
 	o->cpu_sys_ns = end->cpu_sys_ns;
 	o->mem_peak = end->mem_peak;
 	o->pids_peak = end->pids_peak;
-	decide(run, verdicts[end->kind], (int)end->code, "%s",
-	       run->control.reason);
+	end_as(run, verdicts[end->kind], (int)end->code);
+	/* No printf where a job just ended. */
+	text_init(&reason, o->reason, sizeof(o->reason));
+	text_add(&reason, run->control.reason, strlen(run->control.reason));
 	if (o->verdict == VERDICT_CPU_TIME)
 		snprintf(o->reason, sizeof(o->reason),
 			 "CPU time limit of %g s reached",

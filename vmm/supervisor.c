@@ -71,7 +71,10 @@ void supervisor_bind(const struct supervisor *s)
 		_exit(STATUS_LATE);
 }
 
-/* The handler's: it has no other way to know. Written before it is set. */
+/*
+ * The handler's: it has no other way to know. Written before the split, so
+ * that the machine needs no copy of the page that it is in.
+ */
 static int late_fd = -1;
 
 static void end_late(int sig)
@@ -89,7 +92,6 @@ static void become_machine(const struct supervisor *s)
 	struct sigaction sa = { .sa_handler = end_late };
 	sigset_t ours;
 
-	late_fd = s->late_fd;
 	sigaction(SIGALRM, &sa, NULL);
 	fill_signals(&ours, NR_PASSED);
 	sigprocmask(SIG_UNBLOCK, &ours, NULL);
@@ -107,6 +109,7 @@ int supervisor_split(struct supervisor *s, bool isolate, struct err *e)
 	sigprocmask(SIG_BLOCK, &set, &old);
 	s->parent_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	s->late_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	late_fd = s->late_fd;
 	if (s->late_fd >= 0 && s->parent_fd >= 0)
 		s->pid = isolate ? clone_isolated(s) : clone_process(0);
 	if (s->late_fd < 0 || s->parent_fd < 0 || s->pid < 0) {

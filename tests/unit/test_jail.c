@@ -213,7 +213,7 @@ static void each_allowed_call_passes(void **state)
 	uint64_t a[6];
 
 	(void)state;
-	for (r = policy_rows; r->name; r++)
+	for (r = policy_rows; *r->name; r++)
 		for (unsigned t = 0; t < JAIL_NR_THREADS; t++) {
 			int status;
 
@@ -233,7 +233,7 @@ static unsigned count_calls(unsigned threads)
 	const struct policy_row *r, *q;
 	unsigned n = 0;
 
-	for (r = policy_rows; r->name; r++) {
+	for (r = policy_rows; *r->name; r++) {
 		for (q = policy_rows;
 		     q < r && !(q->nr == r->nr && q->threads & threads); q++)
 			;
@@ -247,7 +247,7 @@ static void the_list_is_short_and_has_reasons(void **state)
 	const struct policy_row *r;
 
 	(void)state;
-	for (r = policy_rows; r->name; r++) {
+	for (r = policy_rows; *r->name; r++) {
 		assert_true(r->threads);
 		assert_true(strlen(r->why) > 5);
 		print_message("# %-16s%-5s%-5s%-6s%-7s %s\n", r->name,

@@ -81,7 +81,7 @@ static bool is_allowed(unsigned thread, const struct seccomp_data *d)
 {
 	const struct policy_row *r;
 
-	for (r = policy_rows; r->name; r++) {
+	for (r = policy_rows; *r->name; r++) {
 		bool good = r->nr == d->nr && r->threads >> thread & 1;
 
 		for (unsigned i = 0; i < 2; i++) {
@@ -153,7 +153,7 @@ static void program_is_the_table(void **state)
 		struct seccomp_data d = { .arch = AUDIT_ARCH_X86_64 };
 		const struct policy_row *r;
 
-		for (r = policy_rows; r->name; r++)
+		for (r = policy_rows; *r->name; r++)
 			for (d.nr = r->nr - 1; d.nr <= r->nr + 1; d.nr++)
 				try_row(&p, r, &d);
 		for (d.nr = -1; d.nr < NR_NUMBERS; d.nr++)
