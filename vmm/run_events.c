@@ -27,7 +27,7 @@ void run_on_changed(void *opaque)
 {
 	struct run *run = opaque;
 
-	loop_wake(&run->loop);
+	loop_wake_soon(&run->loop);
 }
 
 void run_on_stream(void *opaque, struct stream *s, enum stream_event ev)
@@ -48,7 +48,7 @@ void run_on_stream(void *opaque, struct stream *s, enum stream_event ev)
 		atomic_store(&run->stream_failed, true);
 		break;
 	}
-	loop_wake(&run->loop);
+	loop_wake_soon(&run->loop);
 }
 
 void run_on_control(void *opaque)
@@ -58,14 +58,21 @@ void run_on_control(void *opaque)
 	if (run->control.state == CONTROL_READY)
 		run->o->clock[CLOCK_T2_INIT] = loop_now();
 	atomic_store(&run->control_state, (int)run->control.state);
-	loop_wake(&run->loop);
+	loop_wake_soon(&run->loop);
 }
 
 void run_on_disk_failed(void *opaque)
 {
 	struct run *run = opaque;
 
-	loop_wake(&run->loop);
+	loop_wake_soon(&run->loop);
+}
+
+void run_on_served(void *opaque)
+{
+	struct run *run = opaque;
+
+	loop_wake_now(&run->loop);
 }
 
 void run_on_vcpu_end(void *opaque, enum vcpu_end end, const char *text)

@@ -123,11 +123,12 @@ int run_write_status(struct run *run, const struct identity *id,
 /* Empty a regular file that was opened for output; -1 and others: nothing. */
 void run_truncate(int fd);
 
-/* run_events.c: callbacks of the devices, any thread. */
+/* run_events.c: callbacks of devices and vCPUs, a vCPU's thread or ours. */
 void run_on_changed(void *opaque);
 void run_on_stream(void *opaque, struct stream *s, enum stream_event ev);
 void run_on_control(void *opaque);
 void run_on_disk_failed(void *opaque);
+void run_on_served(void *opaque);
 void run_on_vcpu_end(void *opaque, enum vcpu_end end, const char *text);
 void run_on_console(void *opaque, const char *buf, size_t len);
 void run_flush_console(struct run *run);

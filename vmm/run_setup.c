@@ -253,6 +253,7 @@ int run_init_vm(struct run *run, struct err *e)
 		.disk = &run->disk,
 		.verbose_console = c->console_file != NULL,
 		.changed = run_on_changed,
+		.served = run_on_served,
 		.ended = run_on_vcpu_end,
 		.console_out = run_on_console,
 		.opaque = run,

@@ -176,7 +176,11 @@ static void run_guest(struct vcpu *v)
 		v->first_run_ns = loop_now();
 	while (runs(v)) {
 		if (!ioctl(v->fd, KVM_RUN, 0)) {
-			if (!serve_exit(v))
+			bool goes_on = serve_exit(v);
+
+			if (v->served)
+				v->served(v->opaque);
+			if (!goes_on)
 				break;
 			continue;
 		}

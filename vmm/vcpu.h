@@ -56,6 +56,7 @@ struct vcpu {
 	uint64_t first_run_ns;		/* time of the first KVM_RUN */
 	/* From the vCPU's thread, at most once. */
 	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
+	void (*served)(void *opaque);	/* after each exit; or NULL */
 	void *opaque;
 };
 

@@ -214,6 +214,7 @@ static int init_vcpus(struct vm *vm, const struct vm_args *args, struct err *e)
 		v->mmio = &vm->mmio;
 		v->pio = &vm->pio;
 		v->ended = args->ended;
+		v->served = args->served;
 		v->opaque = args->opaque;
 	}
 	return 0;

@@ -33,8 +33,10 @@ struct vm_args {
 	bool touch;			/* its pages, in vm_park */
 	bool verbose_console;		/* the whole kernel log, not its end */
 	struct console_port_config port[HUSK_NR_PORTS];
-	/* Any thread: a port may have work. */
+	/* A port may have work; from within it, with its device locked. */
 	void (*changed)(void *opaque);
+	/* A vCPU's thread: an exit was served, nothing is locked; or NULL. */
+	void (*served)(void *opaque);
 	/* A vCPU's thread, once per vCPU: the guest cannot go on. */
 	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
 	void (*console_out)(void *opaque, const char *buf, size_t len);

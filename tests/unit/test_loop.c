@@ -34,6 +34,7 @@ struct watched {
 };
 
 static unsigned steps, stop_at_step;
+static atomic_uint changes;
 static struct loop loop;
 
 static void on_step(void *opaque)
@@ -386,6 +387,61 @@ static void no_descriptors_left(void **state)
 	loop_fini(&l);
 }
 
+/* Without the second look the loop would sleep for ever. */
+static void step_and_change(void *opaque)
+{
+	struct loop *l = opaque;
+
+	if (++steps < 3)
+		loop_wake_soon(l);
+	else
+		l->stop = true;
+}
+
+static void a_step_that_changes_something_is_done_again(void **state)
+{
+	struct err e;
+
+	(void)state;
+	loop.step = step_and_change;
+	loop_wake_soon(&loop);
+	assert_int_equal(loop_run(&loop, &e), 0);
+	assert_int_equal(steps, 3);
+}
+
+static void *change_and_wake(void *opaque)
+{
+	struct loop *l = opaque;
+	unsigned i;
+
+	/* Whatever the loop does meanwhile: each change is seen. */
+	for (i = 0; i < 10000; i++) {
+		atomic_fetch_add(&changes, 1);
+		loop_wake_soon(l);
+		loop_wake_now(l);
+	}
+	return NULL;
+}
+
+static void step_until_all_changed(void *opaque)
+{
+	struct loop *l = opaque;
+
+	l->stop = atomic_load(&changes) == 10000;
+}
+
+static void what_the_loop_has_not_seen_wakes_it(void **state)
+{
+	struct err e;
+	pthread_t t;
+
+	(void)state;
+	loop.step = step_until_all_changed;
+	assert_int_equal(pthread_create(&t, NULL, change_and_wake, &loop), 0);
+	assert_int_equal(loop_run(&loop, &e), 0);
+	pthread_join(t, NULL);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -398,6 +454,8 @@ int main(void)
 		TEST(wake_before_the_sleep_counts),
 		TEST(no_wake_is_lost),
 		TEST(many_wakes_are_one),
+		TEST(a_step_that_changes_something_is_done_again),
+		TEST(what_the_loop_has_not_seen_wakes_it),
 		TEST(deadlines_come_before_data),
 		TEST(timers_wait_for_their_time),
 		TEST(a_timer_may_stop_before_the_next),

@@ -67,6 +67,17 @@ void loop_wake(struct loop *l)
 	(void)r;
 }
 
+void loop_wake_soon(struct loop *l)
+{
+	atomic_store(&l->soon, true);
+}
+
+void loop_wake_now(struct loop *l)
+{
+	if (atomic_exchange(&l->soon, false))
+		loop_wake(l);
+}
+
 /* Fill `pfd` with what is wanted now; map[i] is the watch behind entry i. */
 static nfds_t collect(struct loop *l, struct pollfd *pfd, unsigned *map)
 {
@@ -138,10 +149,14 @@ int loop_run(struct loop *l, struct err *e)
 		int r;
 
 		atomic_store(&l->woken, false);
+		atomic_store(&l->soon, false);
 		l->step(l->opaque);
 		if (l->stop)
 			return 0;
 		n = collect(l, pfd, map);
+		/* The step itself may have changed what it looks at. */
+		if (atomic_load(&l->soon))
+			continue;
 		r = ppoll(pfd, n, next_timeout(l, &ts), NULL);
 		if (r < 0 && errno != EINTR)
 			return err_sys(e, "wait for events");

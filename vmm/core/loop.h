@@ -39,6 +39,7 @@ struct loop_timer {
 struct loop {
 	int wake_fd;			/* owned, an eventfd */
 	atomic_bool woken;		/* a wake-up is on its way */
+	atomic_bool soon;		/* one is to come */
 	bool stop;			/* set by callbacks only */
 	void (*step)(void *opaque);	/* before each sleep; may set stop */
 	void *opaque;
@@ -61,6 +62,16 @@ int loop_run(struct loop *l, struct err *e);
 
 /* Any thread, async-signal-safe: make a sleeping loop look again. */
 void loop_wake(struct loop *l);
+
+/*
+ * The same in two parts, for a change under a lock that the loop wants, too:
+ * woken at once it would only wait for that lock. loop_wake_soon notes it;
+ * loop_wake_now, after the unlock and in the same thread, wakes if something
+ * was noted that the loop has not seen. The loop's own thread needs no second
+ * part.
+ */
+void loop_wake_soon(struct loop *l);
+void loop_wake_now(struct loop *l);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t loop_now(void);
