@@ -142,10 +142,15 @@ static bool set_ids(uid_t id)
 static pid_t host_pid(const struct jail *j)
 {
 	char buf[16] = "";
+	const char *c = buf;
+	pid_t pid = 0;
 
 	if (readlink("/proc/self", buf, sizeof(buf) - 1) <= 0)
 		return j->pid;
-	return (pid_t)strtol(buf, NULL, 10);
+	/* Digits; strtol would bring in the locale. */
+	for (; *c >= '0' && *c <= '9'; c++)
+		pid = pid * 10 + (*c - '0');
+	return pid;
 }
 
 /* What is not root already is whoever its user chose. */

@@ -100,7 +100,7 @@ const struct policy_row policy_rows[] = {
 	  "memory for the template's head, or for a client's request" },
 	{ CALL(brk), MW, { NO },
 	  "memory for the template's head, or for a client's request" },
-	{ CALL(newfstatat), W, { IS(3, AT_EMPTY_PATH), NO },
+	{ CALL(fstat), W, { NO },
 	  "what kind of file a client's descriptor is" },
 	{ CALL(fcntl), W, { IS(1, F_GETFL), NO },
 	  "which way a client's descriptor is open" },

@@ -9,6 +9,7 @@
 
 #include "arch/probe.h"
 #include "lib/cleanup.h"
+#include "lib/fdstat.h"
 #include "paths.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@ void run_truncate(int fd)
 {
 	struct stat st;
 
-	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	if (fd >= 0 && !fd_stat(fd, &st) && S_ISREG(st.st_mode) &&
 	    ftruncate(fd, 0))
 		return;
 }

@@ -7,6 +7,7 @@
 #include "template.h"
 
 #include "lib/cleanup.h"
+#include "lib/fdstat.h"
 #include "lib/pack.h"
 #include "template_format.h"
 
@@ -260,7 +261,7 @@ static int open_file(struct template *t, const char *path, struct err *e)
 	int r;
 
 	t->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (t->fd < 0 || fstat(t->fd, &st))
+	if (t->fd < 0 || fd_stat(t->fd, &st))
 		return err_sys(e, "open template '%s'", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "open template '%s': not a file",

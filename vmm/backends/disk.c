@@ -9,6 +9,7 @@
 #include "backends/disk.h"
 
 #include "lib/cleanup.h"
+#include "lib/fdstat.h"
 #include "lib/iov.h"
 
 #include <errno.h>
@@ -43,7 +44,7 @@ static int find_size(struct disk *d, const char *path, struct err *e)
 {
 	struct stat st;
 
-	if (fstat(d->fd, &st))
+	if (fd_stat(d->fd, &st))
 		return err_sys(e, "look at image '%s'", path);
 	d->mtime = st.st_mtime;
 	if (S_ISREG(st.st_mode)) {

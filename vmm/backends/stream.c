@@ -7,6 +7,7 @@
 #include "backends/stream.h"
 
 #include "lib/cleanup.h"
+#include "lib/fdstat.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +87,7 @@ int stream_open(struct stream *s, const char *name, int fd, bool input,
 	r = check_direction(s, e);
 	if (r)
 		return r;
-	if (fstat(fd, &st))
+	if (fd_stat(fd, &st))
 		return err_sys(e, "look at %s", name);
 	if (S_ISDIR(st.st_mode))
 		return err_set(e, EISDIR, "use descriptor %d as %s: a directory",
