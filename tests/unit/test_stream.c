@@ -49,6 +49,26 @@ static void none_at_all(void **state)
 	assert_int_equal(give(buf, 4), 0);
 }
 
+/* It never waits, so it needs no description of our own. */
+static void null_is_like_a_file(void **state)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	uint8_t buf[4];
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(stream_open(&s, "stdout", fd, false, &err), 0);
+	assert_int_equal(s.way, STREAM_FILE);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(take(bytes, 1000), 1000);
+	assert_int_equal(s.delivered, 1000);
+	fresh();
+	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	assert_int_equal(stream_open(&s, "stdin", fd, true, &err), 0);
+	assert_int_equal(give(buf, 4), 0);
+	stream_close(&s);
+}
+
 /* ---- output ---- */
 
 /* Fill it, drain it, fill it: all that was taken comes out, once. */
@@ -336,6 +356,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(descriptors_that_do_not_do),
 		TEST(none_at_all),
+		TEST(null_is_like_a_file),
 		TEST(out_to_a_pipe),
 		TEST(out_to_a_pipe_of_others),
 		TEST(out_to_a_socket),

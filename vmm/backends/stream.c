@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static int check_direction(const struct stream *s, struct err *e)
@@ -61,11 +62,17 @@ static bool reopen_nonblocking(struct stream *s)
 	return fd >= 0 && dup3(fd, s->fd, O_CLOEXEC) >= 0;
 }
 
-static enum stream_way choose_way(struct stream *s, mode_t mode)
+/* What most stdin is; neither end of it ever waits. */
+static bool is_null(const struct stat *st)
 {
-	if (S_ISREG(mode) || S_ISBLK(mode))
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+static enum stream_way choose_way(struct stream *s, const struct stat *st)
+{
+	if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode) || is_null(st))
 		return STREAM_FILE;
-	if (S_ISSOCK(mode))
+	if (S_ISSOCK(st->st_mode))
 		return STREAM_SOCKET;
 	if (s->ours)
 		return fcntl(s->fd, F_GETFL) & O_NONBLOCK ? STREAM_OWN :
@@ -92,7 +99,7 @@ int stream_open(struct stream *s, const char *name, int fd, bool input,
 	if (S_ISDIR(st.st_mode))
 		return err_set(e, EISDIR, "use descriptor %d as %s: a directory",
 			       fd, name);
-	s->way = choose_way(s, st.st_mode);
+	s->way = choose_way(s, &st);
 	return 0;
 }
 
