@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Preloaded into the lab's QEMU, takes one wrong store out of it, in memory.
+ * Preloaded into the lab's QEMU, mends three of its instructions, in memory.
  *
  * VMRUN with an injected interrupt (svm_helper.c, helper_vmrun, in 7.2 and
  * still in 10.x) delivers the interrupt itself, but leaves its vector in
@@ -9,11 +9,16 @@
  * it is delivered again, whatever IF is. A guest kernel that holds the lock of
  * the same interrupt then waits for itself for ever. `probe once` shows it.
  *
+ * VMRUN and #VMEXIT set and clear CPU_INTERRUPT_VIRQ in interrupt_request
+ * without the lock under which other threads announce an interrupt there: they
+ * read, change and write back, and what was announced in between is lost. Both
+ * get a lock prefix, and shrink to the byte that holds the bit, to have room.
+ *
  * The store is found by the instructions around it, which end in a call of an
- * exported function; a QEMU where they are not there exactly once is left as
- * it is and one line says so. Rejected: a QEMU of our own, which is 20 minutes
- * to build, and a changed copy of the file, which looks for its firmware and
- * modules elsewhere and outlives an upgrade.
+ * exported function, the other two by their constants; a QEMU where one is not
+ * there exactly once keeps it, and one line says so. Rejected: a QEMU of our
+ * own, which is 20 minutes to build, and a changed copy of the file, which
+ * looks for its firmware and modules elsewhere and outlives an upgrade.
  */
 #include <dlfcn.h>
 #include <link.h>
@@ -42,56 +47,110 @@ static const short around[] = {
 #define AROUND (sizeof(around) / sizeof(around[0]))
 #define STORE  6
 
-static bool matches(const unsigned char *at, const void *callee)
+/* `or` and `and` of 0x100 with a 32-bit field of what rbx points behind. */
+static const short set_virq[] = {
+	0x81, 0x8b, ANY, ANY, 0xff, 0xff, 0x00, 0x01, 0x00, 0x00,
+};
+static const short clear_virq[] = {
+	0x81, 0xa3, ANY, ANY, 0xff, 0xff, 0xff, 0xfe, 0xff, 0xff,
+};
+
+#define CHANGE (sizeof(set_virq) / sizeof(set_virq[0]))
+
+static bool is_like(const unsigned char *at, const short *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] != ANY && bytes[i] != at[i])
+			return false;
+	}
+	return true;
+}
+
+/* A program's code, and what was found in it. */
+struct code {
+	const void *callee; /* that the store's surroundings end in */
+	unsigned char *store, *set, *clear;
+	int stores, sets, clears;
+};
+
+static void look_at(struct code *c, unsigned char *at, size_t left)
 {
 	int32_t distance;
 
-	for (size_t i = 0; i < AROUND; i++) {
-		if (around[i] != ANY && around[i] != at[i])
-			return false;
+	if (left >= AROUND && is_like(at, around, AROUND) &&
+	    (at[1] & 0xc7) == 0x83) {
+		memcpy(&distance, at + AROUND - 4, sizeof(distance));
+		if (at + AROUND + distance == c->callee) {
+			c->store = at;
+			c->stores++;
+		}
 	}
-	memcpy(&distance, at + AROUND - 4, sizeof(distance));
-	return (at[1] & 0xc7) == 0x83 && at + AROUND + distance == callee;
+	if (left >= CHANGE && is_like(at, set_virq, CHANGE)) {
+		c->set = at;
+		c->sets++;
+	}
+	if (left >= CHANGE && is_like(at, clear_virq, CHANGE)) {
+		c->clear = at;
+		c->clears++;
+	}
+}
+
+static bool put(unsigned char *at, const unsigned char *bytes, size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	unsigned char *start = at - (uintptr_t)at % page;
+	size_t len = (size_t)(at + n - start);
+
+	if (mprotect(start, len, PROT_READ | PROT_WRITE | PROT_EXEC))
+		return false;
+	memcpy(at, bytes, n);
+	return !mprotect(start, len, PROT_READ | PROT_EXEC);
 }
 
 static bool take_out(unsigned char *at)
 {
 	/* nopw 0(rax, rax) */
 	static const unsigned char nop[STORE] = { 0x66, 0x0f, 0x1f, 0x44 };
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	unsigned char *start = at - (uintptr_t)at % page;
-	size_t len = (size_t)(at + STORE - start);
 
-	if (mprotect(start, len, PROT_READ | PROT_WRITE | PROT_EXEC))
-		return false;
-	memcpy(at, nop, sizeof(nop));
-	return !mprotect(start, len, PROT_READ | PROT_EXEC);
+	return put(at, nop, sizeof(nop));
+}
+
+/* lock orb or andb of the next byte; xchg ax, ax */
+static bool lock(unsigned char *at, unsigned char operand)
+{
+	unsigned char bytes[CHANGE] = { 0xf0, 0x80, at[1] };
+	int32_t offset;
+
+	memcpy(&offset, at + 2, sizeof(offset));
+	offset++;
+	memcpy(bytes + 3, &offset, sizeof(offset));
+	bytes[7] = operand;
+	bytes[8] = 0x66;
+	bytes[9] = 0x90;
+	return put(at, bytes, sizeof(bytes));
 }
 
 /* The first object is the program itself. */
 static int mend(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	const void *callee = dlsym(RTLD_DEFAULT, "do_interrupt_x86_hardirq");
-	unsigned char *found = NULL;
+	struct code c = {
+		.callee = dlsym(RTLD_DEFAULT, "do_interrupt_x86_hardirq"),
+	};
 	bool *done = arg;
-	int n = 0;
 
 	(void)size;
-	for (int i = 0; callee && i < info->dlpi_phnum; i++) {
+	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 		unsigned char *at =
 			(unsigned char *)info->dlpi_addr + p->p_vaddr;
 
 		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
 			continue;
-		for (size_t k = 0; k + AROUND <= p->p_memsz; k++) {
-			if (!matches(at + k, callee))
-				continue;
-			found = at + k;
-			n++;
-		}
+		for (size_t k = 0; k < p->p_memsz; k++)
+			look_at(&c, at + k, p->p_memsz - k);
 	}
-	*done = n == 1 && take_out(found);
+	*done = c.callee && c.stores == 1 && take_out(c.store) && c.sets == 1 &&
+		c.clears == 1 && lock(c.set, 0x01) && lock(c.clear, 0xfe);
 	return 1;
 }
 
