@@ -9,7 +9,7 @@
  * nothing of it, and ends at once since it is not PID 1. The second is a
  * program of the image, for the way from its disk: if there is none, the search
  * for it. Its text is read to pages that no other job needs: so it adds pages
- * to read only.
+ * that it did not write to.
  *
  * Rejected: KVM's dirty log. A private mapping tells the same by itself: what
  * was written is no longer the file's.
@@ -70,8 +70,8 @@ static void add_touched(void *opaque, gpa_t gpa, bool written)
 	uint32_t page = (uint32_t)(gpa / GMEM_PAGE);
 	struct list *l = opaque;
 
-	if (!add_listed(l, (uint64_t)page + 1))
-		add_page(l, page, written && !l->t->nr_runs);
+	if (!add_listed(l, (uint64_t)page + 1) && !(written && l->t->nr_runs))
+		add_page(l, page, written);
 }
 
 static int set_up(struct run *run, struct err *e)
