@@ -25,41 +25,20 @@
 /* For fewer pages that are read, 2 MiB of the host's memory are too much. */
 #define READ_MIN 16u
 
-#define BLOCK_PAGES ((uint32_t)(GMEM_HUGE / GMEM_PAGE))
+/* Holes of the file become memory: whatever it lists, 64 MiB at most. */
+#define BLOCKS_MAX 32u
 
-/* Pages of a block that copies touch. */
-struct touched {
-	uint32_t read, written;
+#define BLOCK_PAGES (GMEM_HUGE / GMEM_PAGE)
+
+/* Runs, blocks and extents all rise, so one walk is over all three. */
+struct gather {
+	const struct template *t;
+	uint8_t *room;		/* aligned, of the length of a huge page */
+	unsigned extent;	/* no block to come ends before it */
+	unsigned blocks;	/* gathered so far */
+	uint64_t block;		/* the one at hand: gpa / GMEM_HUGE */
+	uint64_t read, written;	/* pages of it that copies touch */
 };
-
-/* How many pages of `run` lie in the block that begins with page `first`. */
-static uint32_t overlap(const struct template_run *run, uint32_t first)
-{
-	uint64_t start = run->page > first ? run->page : first;
-	uint64_t end = (uint64_t)run->page + run->count;
-	uint64_t last = (uint64_t)first + BLOCK_PAGES;
-
-	if (end > last)
-		end = last;
-	return start < end ? (uint32_t)(end - start) : 0;
-}
-
-static struct touched count_touched(const struct template *t, uint32_t first)
-{
-	struct touched sum = { 0, 0 };
-	unsigned i;
-
-	for (i = 0; i < t->nr_runs; i++) {
-		struct template_run run = template_touched(t, i);
-		uint32_t n = overlap(&run, first);
-
-		if (run.written)
-			sum.written += n;
-		else
-			sum.read += n;
-	}
-	return sum;
-}
 
 /* A file that is no tmpfs's has to be one that is executed. */
 static bool map_block(uint8_t *at, int fd, uint64_t offset)
@@ -72,38 +51,67 @@ static bool map_block(uint8_t *at, int fd, uint64_t offset)
 		       MAP_FAILED;
 }
 
-/* Only as it was written does an extent lie in the file as in the guest. */
-static void gather_extent(const struct template *t, struct template_extent x,
-			  uint8_t *at)
+/* The extent in which all of the block at `gpa` lies. */
+static bool find_extent(struct gather *g, gpa_t gpa, struct template_extent *x)
 {
-	uint64_t skip = -x.gpa & (GMEM_HUGE - 1);
+	for (; g->extent < g->t->nr_extents; g->extent++) {
+		*x = template_extent(g->t, g->extent);
+		if (x->gpa + x->len >= gpa + GMEM_HUGE)
+			return x->gpa <= gpa;
+	}
+	return false;
+}
 
+static void end_block(struct gather *g)
+{
+	gpa_t gpa = g->block * GMEM_HUGE;
+	struct template_extent x;
+
+	if (g->written || g->read < READ_MIN || g->blocks == BLOCKS_MAX ||
+	    !find_extent(g, gpa, &x))
+		return;
+	/* Only as it was written does it lie in the file as in the guest. */
 	if ((x.gpa ^ x.offset) & (GMEM_HUGE - 1))
 		return;
-	for (; skip < x.len && x.len - skip >= GMEM_HUGE; skip += GMEM_HUGE) {
-		uint64_t page = (x.gpa + skip) / GMEM_PAGE;
-		struct touched n = { 0, 0 };
+	g->blocks++;
+	if (map_block(g->room, g->t->fd, x.offset + (gpa - x.gpa)))
+		madvise(g->room, GMEM_HUGE, MADV_COLLAPSE);
+}
 
-		if (page <= UINT32_MAX)
-			n = count_touched(t, (uint32_t)page);
-		if (!n.written && n.read >= READ_MIN &&
-		    map_block(at, t->fd, x.offset + skip))
-			madvise(at, GMEM_HUGE, MADV_COLLAPSE);
+static void add_run(struct gather *g, struct template_run run)
+{
+	uint64_t page = run.page, end = page + run.count, n;
+
+	for (; page < end; page += n) {
+		if (page / BLOCK_PAGES != g->block) {
+			end_block(g);
+			g->block = page / BLOCK_PAGES;
+			g->read = g->written = 0;
+		}
+		n = BLOCK_PAGES - page % BLOCK_PAGES;
+		if (n > end - page)
+			n = end - page;
+		if (run.written)
+			g->written += n;
+		else
+			g->read += n;
 	}
 }
 
 void template_gather(const struct template *t)
 {
 	/* In twice the length of a huge page lies one that is aligned. */
-	uint8_t *room = mmap(NULL, 2 * GMEM_HUGE, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			     0);
+	uint8_t *map = mmap(NULL, 2 * GMEM_HUGE, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			    0);
+	struct gather g = { .t = t };
 	unsigned i;
 
-	if (room == MAP_FAILED)
+	if (map == MAP_FAILED)
 		return;
-	for (i = 0; i < t->nr_extents; i++)
-		gather_extent(t, template_extent(t, i),
-			      room + (-(uintptr_t)room & (GMEM_HUGE - 1)));
-	munmap(room, 2 * GMEM_HUGE);
+	g.room = map + (-(uintptr_t)map & (GMEM_HUGE - 1));
+	for (i = 0; i < t->nr_runs; i++)
+		add_run(&g, template_touched(t, i));
+	end_block(&g);
+	munmap(map, 2 * GMEM_HUGE);
 }

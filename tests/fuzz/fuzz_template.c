@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* LINK: vmm/template.c vmm/template_format.c vmm/core/gmem.c */
+/* LINK: vmm/template_gather.c */
 /* LINK: vmm/devices/virtio/virtq.c vmm/devices/virtio/vdev.c */
 /* LINK: vmm/devices/virtio/console.c vmm/devices/ioapic.c */
 /* LIBS: -lz */
@@ -110,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				!(run.count >> 31));
 			next = (uint64_t)run.page + run.count;
 		}
+		template_gather(&t);
 		load_devices(&t);
 	}
 	free(head);

@@ -7,8 +7,10 @@
  * The template's file: what is written comes back, page by page; whatever is
  * changed in it is refused with the reason.
  */
+#include "lib/pack.h"
 #include "measure.h"
 #include "template.h"
+#include "template_format.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -301,6 +303,26 @@ static void test_gather(void **state)
 	template_close(&t);
 }
 
+/* A stranger's file has holes without end, and says that all is read. */
+static void test_gather_ends(void **state)
+{
+	uint8_t extent[TEMPLATE_EXTENT_LEN], run[TEMPLATE_RUN_LEN];
+	struct template t = { .fd = -1, .nr_extents = 1, .nr_runs = 1 };
+	struct pack p;
+
+	(void)state;
+	pack_init(&p, extent, sizeof(extent));
+	pack_u64(&p, 0);
+	pack_u64(&p, 1ull << 62);
+	pack_u64(&p, 0);
+	pack_init(&p, run, sizeof(run));
+	pack_u32(&p, 0);
+	pack_u32(&p, INT32_MAX);
+	t.extents = (struct template_bytes){ extent, sizeof(extent) };
+	t.touched = (struct template_bytes){ run, sizeof(run) };
+	template_gather(&t);
+}
+
 static void touched_refused(const struct template_run *runs, unsigned nr)
 {
 	struct gmem m;
@@ -384,6 +406,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_touched_refused, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_gather, setup, teardown),
+		cmocka_unit_test(test_gather_ends),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
 		cmocka_unit_test(test_not_a_file),
 		cmocka_unit_test(test_no_write),
