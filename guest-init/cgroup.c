@@ -213,20 +213,26 @@ bool cgroup_is_starved(const struct cgroup *cg)
 	return file < shmem || file - shmem < least;
 }
 
-void cgroup_read_usage(const struct cgroup *cg, struct cgroup_usage *out)
+void cgroup_read_cpu(const struct cgroup *cg, struct cgroup_cpu *out)
 {
-	uint64_t all = 0, user = 0, sys = 0, peak = 0;
+	uint64_t all = 0, user = 0, sys = 0;
 	char text[512];
 
-	*out = (struct cgroup_usage){ 0 };
 	if (read_text(cg->cpu_stat, text, sizeof(text))) {
 		cgroup_field(text, "usage_usec", &all);
 		cgroup_field(text, "user_usec", &user);
 		cgroup_field(text, "system_usec", &sys);
 	}
-	out->cpu_ns = all * 1000;
-	out->cpu_user_ns = user * 1000;
-	out->cpu_sys_ns = sys * 1000;
+	*out = (struct cgroup_cpu){ all * 1000, user * 1000, sys * 1000 };
+}
+
+void cgroup_read_usage(const struct cgroup *cg, struct cgroup_usage *out)
+{
+	uint64_t peak = 0;
+	char text[32];
+
+	*out = (struct cgroup_usage){ 0 };
+	cgroup_read_cpu(cg, &out->cpu);
 	if (read_text(cg->memory_peak, text, sizeof(text)))
 		read_number(text, &out->mem_peak);
 	if (read_text(cg->pids_peak, text, sizeof(text)) &&

@@ -10,10 +10,14 @@
 
 #include "lib/err.h"
 
+struct cgroup_cpu {
+	uint64_t all_ns;
+	uint64_t user_ns;
+	uint64_t sys_ns;
+};
+
 struct cgroup_usage {
-	uint64_t cpu_ns;   /* both of the next two */
-	uint64_t cpu_user_ns;
-	uint64_t cpu_sys_ns;
+	struct cgroup_cpu cpu;
 	uint64_t mem_peak; /* bytes, page cache of the image included */
 	uint32_t pids_peak;
 };
@@ -58,8 +62,9 @@ bool cgroup_is_starved(const struct cgroup *cg);
 
 /*
  * What its processes used up to now, dead ones included; what the kernel does
- * not tell is 0.
+ * not tell is 0. CPU time alone is one file, for those who look often.
  */
+void cgroup_read_cpu(const struct cgroup *cg, struct cgroup_cpu *out);
 void cgroup_read_usage(const struct cgroup *cg, struct cgroup_usage *out);
 
 /*

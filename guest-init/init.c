@@ -226,7 +226,7 @@ static int rest(struct init *in, const struct frame *f, struct err *e)
 	if (terms.uid != 0) {
 		if (settle(in, &terms, false, e))
 			return -e->code;
-		cgroup_read_usage(&in->cgroup, &in->run.before);
+		cgroup_read_cpu(&in->cgroup, &in->run.before);
 	}
 	return report_resting(&in->report, e);
 }
@@ -340,7 +340,7 @@ static int take_go(struct init *in, struct err *e)
 	if (renew(in, e) || mounts_boot_id(in->initramfs, e) ||
 	    cgroup_limit_pids(&in->cgroup, in->job.terms.pids_max, e))
 		return -e->code;
-	cgroup_read_usage(&in->cgroup, &r->before);
+	cgroup_read_cpu(&in->cgroup, &r->before);
 	r->start_ns = run_clock();
 	/* The pipe is empty and larger; nobody may read it, which is fine. */
 	take_seed(seeds + offsetof(struct husk_go, job_seed), in->seed);

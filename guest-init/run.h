@@ -61,7 +61,7 @@ struct run {
 	int code;	   /* errno of that step; 0: none has failed */
 	bool file_exists;  /* ENOENT was about its interpreter */
 	/* What was used before start_ns, which counts for nothing. */
-	struct cgroup_usage before;
+	struct cgroup_cpu before;
 	uint64_t end_ns;   /* of its death, once over */
 	bool over;
 	int status;	   /* as from waitpid, once over */

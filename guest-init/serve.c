@@ -56,13 +56,13 @@ static void watch_memory(struct watch *w, const struct cgroup *cg)
 static void watch_look(struct watch *w, const struct cgroup *cg)
 {
 	uint64_t now = run_clock();
-	struct cgroup_usage u;
+	struct cgroup_cpu cpu;
 	uint64_t used, step;
 
 	if (now < w->next_ns)
 		return;
-	cgroup_read_usage(cg, &u);
-	used = u.cpu_ns - w->from_ns;
+	cgroup_read_cpu(cg, &cpu);
+	used = cpu.all_ns - w->from_ns;
 	if (used >= w->limit_ns) {
 		w->hit = true;
 		w->next_ns = NEVER;
@@ -164,8 +164,8 @@ static void judge(const struct run *r, const struct cgroup *cg,
 	cgroup_read_usage(cg, &u);
 	*end = (struct husk_end){
 		.wall_ns = r->end_ns - r->start_ns,
-		.cpu_user_ns = u.cpu_user_ns - r->before.cpu_user_ns,
-		.cpu_sys_ns = u.cpu_sys_ns - r->before.cpu_sys_ns,
+		.cpu_user_ns = u.cpu.user_ns - r->before.user_ns,
+		.cpu_sys_ns = u.cpu.sys_ns - r->before.sys_ns,
 		.mem_peak = u.mem_peak,
 		.pids_peak = u.pids_peak,
 	};
@@ -273,7 +273,7 @@ int serve(struct run *r, const struct cgroup *cg, int sigchld,
 	for (int i = 1; i < NR_STREAMS; i++)
 		pump_open(&pumps[i], PUMP_FROM_JOB, r->ours[i], ports->fd[i],
 			  bufs[i]);
-	watch_start(&watch, cpu_time_ns, r->before.cpu_ns);
+	watch_start(&watch, cpu_time_ns, r->before.all_ns);
 	while (!r->over)
 		if (serve_round(r, cg, sigchld, pumps, &watch, e))
 			return -e->code;

@@ -141,9 +141,9 @@ static void reads_what_was_used(void **state)
 	put(f, "memory.events", "max 0\n");
 	cg = watch(f);
 	cgroup_read_usage(&cg, &u);
-	assert_int_equal(u.cpu_ns, 30000);
-	assert_int_equal(u.cpu_user_ns, 20000);
-	assert_int_equal(u.cpu_sys_ns, 10000);
+	assert_int_equal(u.cpu.all_ns, 30000);
+	assert_int_equal(u.cpu.user_ns, 20000);
+	assert_int_equal(u.cpu.sys_ns, 10000);
 	assert_int_equal(u.mem_peak, 4096);
 	assert_int_equal(u.pids_peak, 12);
 	/* Each look is a new one. */
@@ -156,15 +156,15 @@ static void reads_what_was_used(void **state)
 static void a_file_that_is_not_there_counts_nothing(void **state)
 {
 	const struct folder *f = *state;
-	struct cgroup_usage u = { 1, 1, 1, 1, 1 };
+	struct cgroup_usage u = { { 1, 1, 1 }, 1, 1 };
 	struct cgroup cg;
 
 	put(f, "memory.events", "");
 	cg = watch(f);
 	cgroup_read_usage(&cg, &u);
-	assert_int_equal(u.cpu_ns, 0);
-	assert_int_equal(u.cpu_user_ns, 0);
-	assert_int_equal(u.cpu_sys_ns, 0);
+	assert_int_equal(u.cpu.all_ns, 0);
+	assert_int_equal(u.cpu.user_ns, 0);
+	assert_int_equal(u.cpu.sys_ns, 0);
 	assert_int_equal(u.mem_peak, 0);
 	assert_int_equal(u.pids_peak, 0);
 	assert_false(cgroup_was_oom(&cg));
