@@ -179,6 +179,27 @@ bad_rows() {
 check "packages: four fields, a known area, no row twice" bad_rows
 check "packages: all of them are installed" tools/deps
 
+### tools/debian-apt, with an archive of the test's own that nobody signed
+
+mkdir -p "$tmp/archive/dists/sid/main/binary-amd64"
+: >"$tmp/archive/dists/sid/main/binary-amd64/Packages"
+echo 'Suite: sid' >"$tmp/archive/dists/sid/Release"
+debian_apt() { # ARG...: status in $rc, all output in $tmp/out
+	rc=0
+	DEBIAN_MIRROR=file://$tmp/archive tools/debian-apt "$tmp/apt" "$@" \
+		>"$tmp/out" 2>&1 || rc=$?
+}
+debian_apt sid apt-cache show hello
+check "debian-apt takes no archive without a signature" is "$rc" 1
+check "debian-apt says what it lacks, and of which archive" \
+	has_line "$tmp/out" "^tools/debian-apt: suite 'sid': its lists cannot be had from file://$tmp/archive, or their signature is not good\$"
+check "debian-apt keeps no such lists" test ! -e "$tmp/apt/sid/complete"
+for bad in "sid/.." "-x" ""; do
+	debian_apt "$bad" apt-cache show hello
+	check "debian-apt refuses the suite '$bad'" is \
+		"$rc $(cat "$tmp/out")" "1 tools/debian-apt: suite '$bad': not a name"
+done
+
 ### make
 
 make help >"$tmp/help" 2>&1
