@@ -27,8 +27,10 @@
 #include "jail.h"
 
 #include "lib/cleanup.h"
+#include "lib/parse.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
@@ -48,6 +50,10 @@
  */
 #define ID_BASE	  0x70000000u
 #define ID_NOBODY 65534u
+
+/* Of an oom_score_adj: how much more than its service, and the most. */
+#define VICTIM_MORE 500u
+#define VICTIM_MOST 1000u
 
 /* Enough for what a pool's worker receives; poll wants room for all, too. */
 #define FILES_MAX 64u
@@ -258,6 +264,48 @@ static void enter_namespaces(struct jail *j)
 	give(j, JAIL_ROOT, j->landlock);
 }
 
+/* ---- what it is among the host's processes ---- */
+
+/*
+ * When memory is short, the kernel takes a machine before the service that
+ * started it. First of all, for a process that has changed its ids may not.
+ */
+static void offer_itself(void)
+{
+	auto_fd fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char buf[16] = "";
+	uint64_t now;
+	ssize_t n;
+
+	if (fd < 0 || read(fd, buf, sizeof(buf) - 1) <= 0)
+		return;
+	buf[strcspn(buf, "\n")] = '\0';
+	/* One that is to be spared is as far from the end as it can be. */
+	if (parse_uint(buf, 0, VICTIM_MOST, &now))
+		now = 0;
+	now += VICTIM_MORE;
+	n = snprintf(buf, sizeof(buf), "%u",
+		     now < VICTIM_MOST ? (unsigned)now : VICTIM_MOST);
+	/* Where that is refused, it is as likely to go as its service. */
+	n = pwrite(fd, buf, (size_t)n, 0);
+	(void)n;
+}
+
+/*
+ * What a guest taught the CPU's branch predictors is forgotten before another
+ * process runs, and the other way round. For good, and for threads that are
+ * yet to come; a CPU that needs none of it refuses.
+ *
+ * Rejected: PR_SPEC_STORE_BYPASS, since all that this process holds is its own
+ * job's, and an MSR would be written at each entry of the guest;
+ * PR_SPEC_L1D_FLUSH, which kills a process on a core with two threads.
+ */
+static void keep_guesses_apart(void)
+{
+	prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH,
+	      PR_SPEC_FORCE_DISABLE, 0, 0);
+}
+
 /* ---- the rest ---- */
 
 /*
@@ -303,6 +351,8 @@ int jail_enter(struct jail *j, struct err *e)
 		return 0;
 	/* No free may give memory back by brk, which is no more. */
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	offer_itself();
+	keep_guesses_apart();
 	leave_root(j);
 	enter_namespaces(j);
 	drop_caps(j);

@@ -21,6 +21,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -275,6 +276,8 @@ struct findings {
 	uid_t uid;
 	gid_t gid;
 	rlim_t core, files;
+	long victim, victim_before; /* oom_score_adj */
+	int guesses, guesses_before; /* of indirect branches */
 };
 
 /* As a container's profile does it: some calls fail. */
@@ -320,25 +323,48 @@ static void look_around(struct findings *f)
 	f->files = r.rlim_max;
 }
 
+static long read_victim(int fd)
+{
+	char buf[16] = "";
+
+	assert_true(pread(fd, buf, sizeof(buf) - 1, 0) > 0);
+	return strtol(buf, NULL, 10);
+}
+
+/* What it is among the host's processes: read before it has no files. */
+static void look_at_standing(struct findings *f, int victim_fd)
+{
+	f->victim = read_victim(victim_fd);
+	f->guesses = prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, 0,
+			   0, 0);
+}
+
 /* What a child finds that enters the jail this way. */
 static struct findings enter(enum jail_mode mode, bool refused, uid_t as)
 {
 	struct findings *f = mmap(NULL, sizeof(*f), PROT_READ | PROT_WRITE,
 				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct findings out;
-	int status;
+	int status, victim_fd;
 	pid_t pid;
 
 	assert_true(f != MAP_FAILED);
 	pid = fork();
 	if (!pid) {
-		if (as && (setgid(as) || setuid(as)))
+		/* Dumpable as a program is that this user has started. */
+		if (as && (setgid(as) || setuid(as) ||
+			   prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)))
 			_exit(97);
 		if (refused)
 			refuse_calls();
+		victim_fd = open("/proc/self/oom_score_adj", O_RDONLY);
+		look_at_standing(f, victim_fd);
+		f->victim_before = f->victim;
+		f->guesses_before = f->guesses;
 		jail_init(&f->jail, mode, NULL);
 		f->result = jail_enter(&f->jail, &f->e);
 		look_around(f);
+		look_at_standing(f, victim_fd);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -370,6 +396,15 @@ static void check_findings(const struct findings *f)
 		assert_true(f->opened);
 	if (given(f, JAIL_USER_NS))
 		assert_false(f->has_bounds);
+	assert_int_equal(f->victim,
+			 f->victim_before >= 500 ? 1000 :
+			 f->victim_before > 0	 ? f->victim_before + 500 :
+						   500);
+	if (f->guesses_before > 0 && f->guesses_before & PR_SPEC_PRCTL)
+		assert_int_equal(f->guesses, PR_SPEC_PRCTL |
+						     PR_SPEC_FORCE_DISABLE);
+	else
+		assert_int_equal(f->guesses, f->guesses_before);
 }
 
 static void entering_as_whoever_we_are(void **state)
@@ -429,6 +464,8 @@ static void off_changes_nothing(void **state)
 	(void)state;
 	assert_int_equal(f.result, 0);
 	assert_int_equal(f.jail.given, 0);
+	assert_int_equal(f.victim, f.victim_before);
+	assert_int_equal(f.guesses, f.guesses_before);
 	assert_true(f.opened);
 	assert_int_equal(f.no_new_privs,
 			 prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
