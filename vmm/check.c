@@ -10,9 +10,10 @@
 
 #include "arch/probe.h"
 #include "check_jail.h"
+#include "check_report.h"
+#include "check_settings.h"
 #include "kvm.h"
 #include "lib/cleanup.h"
-#include "lib/json.h"
 #include "paths.h"
 
 #include <elf.h>
@@ -23,33 +24,11 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#define CHECK_FORMAT   1
 #define DEVICE	       "/dev/kvm"
-#define MAX_QUESTIONS  40
-#define TEXT_MAX       320
 #define MEMORY_RESERVE (32ull << 20) /* for husk and the page tables */
 
 #define EXT4_MAGIC_AT 1080
 #define EXT4_MAGIC    0xef53
-
-enum answer {
-	ANSWER_OPEN, /* could not be asked */
-	ANSWER_NO,
-	ANSWER_LESS, /* no, but jobs run */
-	ANSWER_OK,
-};
-
-struct question {
-	char name[40]; /* key of the JSON object: lower case and '_' */
-	enum answer answer;
-	char text[TEXT_MAX]; /* what was found */
-	char hint[TEXT_MAX]; /* what to do when the answer is no */
-};
-
-struct survey {
-	unsigned nr;
-	struct question question[MAX_QUESTIONS];
-};
 
 static struct question *ask(struct survey *s, const char *name)
 {
@@ -57,7 +36,7 @@ static struct question *ask(struct survey *s, const char *name)
 	struct text t;
 
 	/* The table of capabilities grew beyond us: better seen than lost. */
-	if (s->nr == MAX_QUESTIONS)
+	if (s->nr == CHECK_QUESTIONS_MAX)
 		abort();
 	s->nr++;
 	*q = (struct question){.answer = ANSWER_OPEN};
@@ -459,116 +438,28 @@ static void ask_jail(struct survey *s, int kvm)
 			ask_layer(s, &j, (enum jail_layer)l);
 }
 
-static bool is_fit(const struct survey *s)
+/* How the host is set up: nothing of it keeps a job from running. */
+static void ask_settings(struct survey *s)
 {
-	for (unsigned i = 0; i < s->nr; i++)
-		if (s->question[i].answer == ANSWER_NO)
-			return false;
-	return true;
-}
+	static const enum answer answers[] = {
+		[SETTING_OPEN] = ANSWER_OPEN,
+		[SETTING_BAD] = ANSWER_LESS,
+		[SETTING_GOOD] = ANSWER_OK,
+	};
 
-static bool is_no(const struct question *q)
-{
-	return q->answer == ANSWER_NO || q->answer == ANSWER_LESS;
-}
+	s->strict = true;
+	for (const struct setting *w = check_settings; w->name; w++) {
+		struct question *q = ask(s, w->name);
+		char found[CHECK_TEXT_MAX];
+		struct text t;
 
-static const struct {
-	const char *word, *colour;
-} answer_looks[] = {
-	[ANSWER_OPEN] = {"-", "\033[33m"},
-	[ANSWER_NO] = {"no", "\033[31m"},
-	[ANSWER_LESS] = {"no", "\033[33m"},
-	[ANSWER_OK] = {"ok", "\033[32m"},
-};
-
-/* Paths are a user's text: cleaned before they meet a terminal. */
-static void print_clean(FILE *out, const char *before, const char *s)
-{
-	char buf[TEXT_MAX];
-	struct text t;
-
-	text_init(&t, buf, sizeof(buf));
-	text_add_clean(&t, s);
-	fprintf(out, "%s%s\n", before, buf);
-}
-
-static void print_human(FILE *out, const struct survey *s, bool colour)
-{
-	for (unsigned i = 0; i < s->nr; i++) {
-		const struct question *q = &s->question[i];
-
-		fprintf(out, "%s%-3s%s%-27s",
-			colour ? answer_looks[q->answer].colour : "",
-			answer_looks[q->answer].word, colour ? "\033[0m" : "",
-			q->name);
-		print_clean(out, " ", q->text);
-		if (is_no(q) && q->hint[0])
-			print_clean(out, "       -> ", q->hint);
+		text_init(&t, found, sizeof(found));
+		say(q, answers[w->ask("", &t)], "%s", found);
+		hint(q, "%s", w->hint);
 	}
-	fprintf(out, "%s\n",
-		is_fit(s) ? "this host is fit to run jobs"
-			  : "this host is not fit to run jobs");
 }
 
-/* Each call that a sealed thread may make, with the reason of its first row. */
-static void put_system_calls(struct json *j)
-{
-	const struct policy_row *r, *q;
-
-	json_begin(j, "system_calls", '[');
-	for (r = policy_rows; *r->name; r++) {
-		unsigned threads = 0;
-
-		for (q = policy_rows; q < r && q->nr != r->nr; q++)
-			;
-		if (q < r)
-			continue;
-		for (; *q->name; q++)
-			threads |= q->nr == r->nr ? q->threads : 0;
-		json_begin(j, NULL, '{');
-		json_string(j, "name", r->name, TEXT_MAX);
-		json_bool(j, "loop", threads >> JAIL_LOOP & 1);
-		json_bool(j, "vcpu", threads >> JAIL_VCPU & 1);
-		json_bool(j, "maker", threads >> JAIL_MAKER & 1);
-		json_bool(j, "waiter", threads >> JAIL_WAITER & 1);
-		json_string(j, "why", r->why, TEXT_MAX);
-		json_end(j, '}');
-	}
-	json_end(j, ']');
-}
-
-static void print_json(FILE *out, const struct survey *s)
-{
-	char buf[MAX_QUESTIONS * 4 * TEXT_MAX];
-	struct json j;
-
-	json_init(&j, buf, sizeof(buf));
-	json_begin(&j, NULL, '{');
-	json_uint(&j, "husk_check", CHECK_FORMAT);
-	json_bool(&j, "fit", is_fit(s));
-	json_begin(&j, "questions", '[');
-	for (unsigned i = 0; i < s->nr; i++) {
-		const struct question *q = &s->question[i];
-
-		json_begin(&j, NULL, '{');
-		json_string(&j, "name", q->name, sizeof(q->name));
-		if (q->answer == ANSWER_OPEN)
-			json_null(&j, "ok");
-		else
-			json_bool(&j, "ok", q->answer == ANSWER_OK);
-		json_string(&j, "found", q->text, TEXT_MAX);
-		json_string(&j, "hint",
-			    is_no(q) && q->hint[0] ? q->hint : NULL,
-			    TEXT_MAX);
-		json_end(&j, '}');
-	}
-	json_end(&j, ']');
-	put_system_calls(&j);
-	json_end(&j, '}');
-	fprintf(out, "%s\n", buf);
-}
-
-int check_host(FILE *out, const struct config *c, bool json, bool colour)
+int check_host(FILE *out, const struct config *c, unsigned how)
 {
 	struct survey s = {0};
 	auto_fd kvm = -1;
@@ -583,9 +474,8 @@ int check_host(FILE *out, const struct config *c, bool json, bool colour)
 	ask_memory(&s, c->memory);
 	ask_templates(&s, kvm);
 	ask_jail(&s, kvm);
-	if (json)
-		print_json(out, &s);
-	else
-		print_human(out, &s, colour);
-	return is_fit(&s) ? 0 : 1;
+	if (how & CHECK_STRICT)
+		ask_settings(&s);
+	check_report(out, &s, how);
+	return check_is_sound(&s) ? 0 : 1;
 }

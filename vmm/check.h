@@ -2,16 +2,21 @@
 /*
  * `husk check`: is this host fit to run a job. Each question is one line with
  * a hint when the answer is no. It changes nothing on the host and runs at
- * most a guest of a few instructions.
+ * most a guest of a few instructions. Strict, it asks besides how the host is
+ * set up for strangers' jobs (check_settings.h).
  */
 #ifndef HUSK_CHECK_H
 #define HUSK_CHECK_H
 
+#include "check_report.h"
 #include "config.h"
 
 #include <stdio.h>
 
-/* Prints to `out`; returns 0 when a Linux guest can run here, else 1. */
-int check_host(FILE *out, const struct config *c, bool json, bool colour);
+/*
+ * Prints to `out` as the bits of `how` say. Returns 0 when a Linux guest can
+ * run here and, strict, when nothing that was asked is to be set better.
+ */
+int check_host(FILE *out, const struct config *c, unsigned how);
 
 #endif

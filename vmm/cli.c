@@ -441,17 +441,21 @@ static int check_pool(const struct config *c, struct err *e)
 
 static int check_run(const struct config *c, struct err *e)
 {
+	const char *of_machine = c->image_given	   ? "image" :
+				 c->jail_given	   ? "jail" :
+				 c->own_core_given ? "own-core" :
+						     NULL;
 	int r = check_streams(c, e);
 
 	if (!r && c->pool && c->template)
 		r = err_set(e, EINVAL,
 			    "--pool and --template exclude each other (the "
 			    "pool has its own template)");
-	if (!r && c->pool && (c->image_given || c->jail_given))
+	if (!r && c->pool && of_machine)
 		r = err_set(e, EINVAL,
 			    "option '--%s' cannot change in a machine of a "
 			    "pool (give it to husk pool)",
-			    c->image_given ? "image" : "jail");
+			    of_machine);
 	if (!r && (c->template || c->pool) && c->fixed)
 		r = err_set(e, EINVAL,
 			    "option '--%s' cannot change in a copy of a "
@@ -563,6 +567,7 @@ int cli_parse(struct cli *out, char **argv, char **envp, struct err *e)
 
 	out->command = CLI_HELP;
 	out->json = false;
+	out->strict = false;
 	out->file = NULL;
 	set_defaults(&out->config);
 	if (!word)

@@ -28,6 +28,7 @@ enum cli_command {
 struct cli {
 	enum cli_command command;
 	bool json;		/* check --json */
+	bool strict;		/* check --strict */
 	const char *file;	/* of template info and verify */
 	struct config config;	/* for RUN and CHECK */
 };

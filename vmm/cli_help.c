@@ -11,7 +11,7 @@
 
 static const char help_head[] =
 	"usage: husk run [OPTION...] -- COMMAND [ARGUMENT...]\n"
-	"       husk check [--json] [--kernel=FILE] [--image=FILE]\n"
+	"       husk check [--json] [--strict] [--kernel=FILE] [--image=FILE]\n"
 	"       husk template create [OPTION...] -o FILE [--warm COMMAND"
 	" [ARGUMENT...]]\n"
 	"       husk template info FILE | husk template verify FILE\n"

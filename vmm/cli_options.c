@@ -339,6 +339,33 @@ static int set_jail(struct cli *out, const struct cli_value *v, struct err *e)
 	return 0;
 }
 
+static int set_own_core(struct cli *out, const struct cli_value *v,
+			struct err *e)
+{
+	out->config.own_core_given = true;
+	if (!strcmp(v->text, "auto"))
+		out->config.own_core = OWN_CORE_AUTO;
+	else if (!strcmp(v->text, "on"))
+		out->config.own_core = OWN_CORE_ON;
+	else if (!strcmp(v->text, "off"))
+		out->config.own_core = OWN_CORE_OFF;
+	else
+		return err_set(e, EINVAL,
+			       "--own-core " CLI_GIVEN
+			       ": neither auto, on nor off",
+			       v->text);
+	return 0;
+}
+
+static int set_strict(struct cli *out, const struct cli_value *v,
+		      struct err *e)
+{
+	(void)v;
+	(void)e;
+	out->strict = true;
+	return 0;
+}
+
 static int set_json(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)v;
@@ -429,6 +456,11 @@ const struct cli_option cli_options[] = {
 	 "auto: all that this host allows; require: no\n"
 	 "less than all; off: nothing, to debug husk [auto]",
 	 RUN_BIT | MAKE_BIT | POOL_BIT, CLI_TEXT, 0, 0, set_jail},
+	{"own-core", "HOW",
+	 "keep other machines off the second hardware thread\n"
+	 "of a core while this one runs there: on, off, or\n"
+	 "auto: where that costs a run no time [auto]",
+	 RUN_BIT | POOL_BIT, CLI_TEXT, 0, 0, set_own_core},
 
 	{.help = "Streams and reports"},
 	{"result", "FILE", "where the job's descriptor 3 goes", RUN_BIT,
@@ -446,6 +478,9 @@ const struct cli_option cli_options[] = {
 	 CLI_FLAG, 0, 0, set_timeline},
 	{"json", NULL, "print the answers of 'husk check' as JSON", CHECK_BIT,
 	 CLI_FLAG, 0, 0, set_json},
+	{"strict", NULL,
+	 "'husk check' asks, too, how the host is set up for\n"
+	 "strangers' jobs", CHECK_BIT, CLI_FLAG, 0, 0, set_strict},
 
 	{.help = "Other"},
 	{"help", NULL, "show this text", ALONE, CLI_FLAG, 0, 0, set_help},

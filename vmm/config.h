@@ -45,6 +45,13 @@ enum jail_mode {
 	JAIL_OFF,	/* take none, for debugging */
 };
 
+/* Core scheduling: see own_core.h. */
+enum own_core {
+	OWN_CORE_AUTO,	/* where it costs a run no time */
+	OWN_CORE_ON,
+	OWN_CORE_OFF,
+};
+
 struct config {
 	const char *image;	 /* ext4 file or block device */
 	const char *kernel;	 /* vmlinux, may be gzip'ed */
@@ -59,6 +66,7 @@ struct config {
 	bool warm;		 /* template create: argv warms up in it */
 	bool image_given;	 /* --image, not the environment's */
 	bool jail_given;	 /* --jail */
+	bool own_core_given;	 /* --own-core */
 	uint64_t memory;	 /* multiple of 2 MiB */
 	unsigned cpus;
 	uint64_t timeout_ns;
@@ -75,6 +83,7 @@ struct config {
 	const char *console_file;
 	bool timeline;
 	enum jail_mode jail;
+	enum own_core own_core;
 	const char *workdir;
 	const char *hostname;
 	uint32_t uid, gid;

@@ -114,8 +114,11 @@ static bool wants_colour(int fd)
 
 static int check(const struct cli *cli)
 {
-	return finish_stdout(check_host(stdout, &cli->config, cli->json,
-					wants_colour(STDOUT_FILENO)));
+	unsigned how = (cli->json ? CHECK_JSON : 0u) |
+		       (cli->strict ? CHECK_STRICT : 0u) |
+		       (wants_colour(STDOUT_FILENO) ? CHECK_COLOUR : 0u);
+
+	return finish_stdout(check_host(stdout, &cli->config, how));
 }
 
 static OWN_FRAME void print_timeline(const struct outcome *o, bool colour)

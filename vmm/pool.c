@@ -13,6 +13,7 @@
 #include "pool.h"
 
 #include "lib/cleanup.h"
+#include "own_core.h"
 #include "pool_internal.h"
 #include "pool_machine.h"
 #include "pool_socket.h"
@@ -420,6 +421,17 @@ static int listen_at(struct pool *p, const char *path, struct err *e)
 	return 0;
 }
 
+/*
+ * The wait that the first core of its own on a host takes is here, so that no
+ * machine has it: each takes another one, in passing.
+ */
+static int take_core(enum own_core mode, struct err *e)
+{
+	int r = mode == OWN_CORE_OFF ? 0 : own_core_take(OWN_CORE_ON, e);
+
+	return mode == OWN_CORE_ON ? r : 0;
+}
+
 static int open_all(struct pool *p, struct err *e)
 {
 	const struct config *c = p->run.config;
@@ -437,7 +449,9 @@ static int open_all(struct pool *p, struct err *e)
 	if (p->null_fd < 0)
 		return err_sys(e, "open '/dev/null'");
 	raise_descriptors();
-	r = open_signals(p, e);
+	r = take_core(c->own_core, e);
+	if (!r)
+		r = open_signals(p, e);
 	return r ? r : listen_at(p, c->listen, e);
 }
 

@@ -10,6 +10,7 @@
 #include "arch/probe.h"
 #include "lib/cleanup.h"
 #include "lib/fdstat.h"
+#include "own_core.h"
 #include "paths.h"
 
 #include <errno.h>
@@ -428,7 +429,9 @@ int run_enter_jail(struct run *run, enum jail_thread loop, struct err *e)
 	cleanup_fd(&run->template.fd);
 	if (run->vm.kvm.narrowed)
 		j->given |= 1u << JAIL_MSRS;
-	r = jail_enter(j, e);
+	r = own_core_take(run->config->own_core, e);
+	if (!r)
+		r = jail_enter(j, e);
 	if (!r)
 		r = vm_park(&run->vm, j, e);
 	if (!r)

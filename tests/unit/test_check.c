@@ -2,6 +2,7 @@
 /* LINK: vmm/check.c vmm/paths.c vmm/kvm.c vmm/core/gmem.c */
 /* LINK: vmm/arch/x86_64/msr_filter.c vmm/check_jail.c vmm/jail.c */
 /* LINK: vmm/jail_policy.c vmm/supervisor.c */
+/* LINK: vmm/check_report.c vmm/check_settings.c vmm/own_core.c */
 /* LINK: vmm/arch/x86_64/probe.c */
 /* LIBS: -Wl,--wrap=ioctl */
 /*
@@ -35,14 +36,14 @@ static char folder[] = "/tmp/husk-test-check-XXXXXX";
 static const struct config plain = {.memory = 1 << 20};
 
 /* Output of check_host; the caller frees it. */
-static char *run_check(const struct config *c, bool json, bool colour, int *r)
+static char *run_check(const struct config *c, unsigned how, int *r)
 {
 	char *out = NULL;
 	size_t size;
 	FILE *f = open_memstream(&out, &size);
 
 	assert_non_null(f);
-	*r = check_host(f, c, json, colour);
+	*r = check_host(f, c, how);
 	assert_int_equal(fclose(f), 0); /* only then is `out` final */
 	return out;
 }
@@ -88,7 +89,7 @@ static void expect_kernel(const char *path, const char *answer,
 
 	c.kernel = path;
 	c.image = path;
-	out = run_check(&c, false, false, &r);
+	out = run_check(&c, 0, &r);
 	find_line(out, "kernel", line, sizeof(line));
 	assert_memory_equal(line, answer, 2);
 	if (!strstr(line, text))
@@ -116,7 +117,7 @@ static void expect_templates(const char *answer, const char *text)
 	char line[400];
 	int r;
 
-	out = run_check(&plain, false, false, &r);
+	out = run_check(&plain, 0, &r);
 	find_line(out, "templates", line, sizeof(line));
 	assert_memory_equal(line, answer, 2);
 	if (!strstr(line, text))
@@ -174,7 +175,7 @@ static void expect_image(const char *path, const char *answer, const char *text)
 
 	c.kernel = path;
 	c.image = path;
-	out = run_check(&c, false, false, &r);
+	out = run_check(&c, 0, &r);
 	find_line(out, "image", line, sizeof(line));
 	assert_memory_equal(line, answer, 2);
 	if (!strstr(line, text))
@@ -208,11 +209,11 @@ static void test_memory(void **state)
 	int r;
 
 	(void)state;
-	little = run_check(&c, false, false, &r);
+	little = run_check(&c, 0, &r);
 	find_line(little, "memory", line, sizeof(line));
 	assert_memory_equal(line, "ok", 2);
 	c.memory = 1ull << 50;
-	much = run_check(&c, false, false, &r);
+	much = run_check(&c, 0, &r);
 	find_line(much, "memory", line, sizeof(line));
 	assert_memory_equal(line, "no", 2);
 	assert_int_equal(r, 1);
@@ -228,7 +229,7 @@ static void test_shape(void **state)
 	int r;
 
 	(void)state;
-	out = run_check(&plain, false, false, &r);
+	out = run_check(&plain, 0, &r);
 	assert_null(strchr(out, '\033'));
 	for (line = strtok_r(out, "\n", &rest); line;
 	     line = strtok_r(NULL, "\n", &rest)) {
@@ -253,7 +254,7 @@ static void test_colour(void **state)
 	int r;
 
 	(void)state;
-	out = run_check(&plain, false, true, &r);
+	out = run_check(&plain, CHECK_COLOUR, &r);
 	assert_non_null(strstr(out, "\033[32mok \033[0m"));
 }
 
@@ -266,10 +267,10 @@ static void test_hostile_path(void **state)
 
 	(void)state;
 	c.kernel = "/tmp/\033[2J\"\n\xff";
-	human = run_check(&c, false, false, &r);
+	human = run_check(&c, 0, &r);
 	assert_null(strchr(human, '\033'));
 	assert_non_null(strstr(human, "'/tmp/?[2J\"?\?'"));
-	json = run_check(&c, true, false, &r);
+	json = run_check(&c, CHECK_JSON, &r);
 	assert_non_null(strstr(json, "'/tmp/\\u001b[2J\\\"\\n\\ufffd'"));
 	assert_ptr_equal(strchr(json, '\n'), json + strlen(json) - 1);
 }
@@ -280,12 +281,35 @@ static void test_json(void **state)
 	int r;
 
 	(void)state;
-	json = run_check(&plain, true, true, &r);
+	json = run_check(&plain, CHECK_JSON | CHECK_COLOUR, &r);
 	assert_memory_equal(json, "{\"husk_check\":1,\"fit\":", 22);
 	assert_non_null(strstr(json, r ? "\"fit\":false" : "\"fit\":true"));
 	assert_non_null(strstr(json, "{\"name\":\"kvm_cap_split_irqchip\","));
 	assert_non_null(strstr(json, "{\"name\":\"memory\",\"ok\":true,"));
 	assert_null(strchr(json, '\033'));
+}
+
+/* Strict asks more, says so at the end, and is never kinder than plain. */
+static void test_strict(void **state)
+{
+	auto_free char *plainly = NULL, *strictly = NULL, *json = NULL;
+	char line[400];
+	int r, strict;
+
+	(void)state;
+	plainly = run_check(&plain, 0, &r);
+	strictly = run_check(&plain, CHECK_STRICT, &strict);
+	find_line(strictly, "ksm", line, sizeof(line));
+	find_line(strictly, "favordynmods", line, sizeof(line));
+	assert_null(strstr(plainly, "ksm"));
+	assert_true(strict >= r);
+	if (strstr(strictly, "this host is fit"))
+		assert_non_null(strstr(strictly,
+				       strict ? "it is not set up for" :
+						"it is set up for"));
+	json = run_check(&plain, CHECK_STRICT | CHECK_JSON, &strict);
+	assert_non_null(strstr(json, strict ? "\"strict\":false" :
+					      "\"strict\":true"));
 }
 
 static bool is_loaded(const char *module)
@@ -305,7 +329,7 @@ static void test_own_kvm(void **state)
 	int r;
 
 	(void)state;
-	out = run_check(&plain, false, false, &r);
+	out = run_check(&plain, 0, &r);
 	find_line(out, "kvm_present", line, sizeof(line));
 	assert_memory_equal(line, stat("/dev/kvm", &st) ? "no" : "ok", 2);
 	find_line(out, "kvm_hardware", line, sizeof(line));
@@ -348,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_colour),
 		cmocka_unit_test(test_hostile_path),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_strict),
 		cmocka_unit_test(test_own_kvm),
 	};
 

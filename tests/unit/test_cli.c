@@ -69,6 +69,7 @@ static void dump(const struct cli *cli, char *buf)
 	put(&t, "console", c->console_file);
 	put_uint(&t, "timeline", c->timeline);
 	put_uint(&t, "jail", c->jail);
+	put_uint(&t, "own_core", c->own_core);
 	put(&t, "workdir", c->workdir);
 	put(&t, "hostname", c->hostname);
 	put_uint(&t, "uid", c->uid);
@@ -101,6 +102,7 @@ static const char defaults[] = "command=0\n"
 			       "console=(null)\n"
 			       "timeline=0\n"
 			       "jail=0\n"
+			       "own_core=0\n"
 			       "workdir=/work\n"
 			       "hostname=husk\n"
 			       "uid=65534\n"
@@ -209,6 +211,9 @@ static const struct {
 	{"husk run --jail=require x", "jail=1"},
 	{"husk run --jail off --jail=auto x", ""},
 	{"husk run --jail=off x", "jail=2"},
+	{"husk run --own-core=on x", "own_core=1"},
+	{"husk run --own-core=on --own-core=auto x", ""},
+	{"husk run --own-core=off x", "own_core=2"},
 	{"husk run --timeline --timeline x", "timeline=1"},
 	{"husk run --workdir=/tmp x", "workdir=/tmp"},
 	{"husk run --hostname=a.b-c_D9 x", "hostname=a.b-c_D9"},
@@ -353,6 +358,7 @@ static const struct {
 	{"husk run --output-limit x",
 	 "--output-limit 'x': not a size (write bytes, or 512K, 128M, 2G)"},
 	{"husk run --jail=on x", "--jail 'on': neither auto, require nor off"},
+	{"husk run --own-core=2 x", "--own-core '2': neither auto, on nor off"},
 	{"husk run --on-output-limit=stop x", "--on-output-limit 'stop': "
 					      "neither truncate nor kill"},
 	{"husk run --on-output-limit=kill x", "--on-output-limit 'kill': no "

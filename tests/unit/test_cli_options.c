@@ -111,6 +111,7 @@ static const char *sample_value(const struct cli_option *o)
 		{"workdir", "/w"},
 		{"user", "1:1"},
 		{"jail", "auto"},
+		{"own-core", "auto"},
 	};
 
 	for (size_t i = 0; i < sizeof(by_name) / sizeof(by_name[0]); i++)

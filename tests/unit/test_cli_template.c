@@ -186,6 +186,9 @@ static const struct {
 	{"husk run --pool=s --image=i x",
 	 "option '--image' cannot change in a machine of a pool (give it to "
 	 "husk pool)"},
+	{"husk run --pool=s --own-core=off x",
+	 "option '--own-core' cannot change in a machine of a pool (give it to "
+	 "husk pool)"},
 	{"husk run --pool=s --jail=off x",
 	 "option '--jail' cannot change in a machine of a pool (give it to "
 	 "husk pool)"},
