@@ -7,12 +7,12 @@ fails has to be arranged: loop devices, device mapper, cgroups, mounts.
 """
 
 import resource
+from pathlib import Path
 
 from lib import *
 
 os.environ.pop("HUSK_E2E_TEMPLATE", None)
 
-MODULES = os.path.join(ROOT, "build/cache/lab-kernel/root")
 
 
 def tool(*args):
@@ -25,7 +25,10 @@ def tool(*args):
 
 def module(name):
     """Part of the kernel of this machine, or of the lab's."""
-    where = ["-d", MODULES] if os.environ.get("HUSK_IN_LAB") else []
+    where = []
+    if os.environ.get("HUSK_IN_LAB"):
+        modules = "build/cache/lab-kernel/*/root/lib/modules/" + os.uname().release
+        where = ["-d", next(Path(ROOT).glob(modules)).parents[2]]
     tool("modprobe", *where, name)
 
 

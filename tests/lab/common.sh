@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 #
 # What up, down, run and push agree on. Sourced with `here` set to this folder.
-# LAB names the lab; each has its state in build/lab/NAME. A lab is up exactly
-# as long as labd holds the lock on NAME/alive, whatever ended it.
+# LAB names the lab, LAB_KERNEL its kernel; each has its state in build/lab/NAME,
+# with another kernel than the default in NAME@KERNEL, so that no two kernels
+# share one. A lab is up exactly as long as labd holds the lock on alive in that
+# folder, whatever ended it.
 
 repo=$(cd "$here/../.." && pwd -P)
 build=${BUILD:-build}
@@ -19,18 +21,29 @@ lab_die() {
 	exit 125
 }
 
+lab_default=$(sed '/^[a-z]/!d; q' "$here/kernels")
+
 # lab_select NAME [--icount]. A lab with exact time never shares its name with
 # one without: the first that is up would serve both, and its clock is wrong.
 lab_select() {
 	lab=$1
 	[ "${2:-}" != --icount ] || lab=${lab%-icount}-icount
 	case $lab in
-	*[!A-Za-z0-9_.-]* | '' | .* | -* | share | bin | \
+	*[!A-Za-z0-9_.-]* | '' | .* | -* | share | bin | boot | \
 		ready | initrd | make.lock)
 		lab_die "LAB '$lab' is not a usable name"
 		;;
 	esac
+	kernel=${LAB_KERNEL:-$lab_default}
+	case $kernel in
+	*[!A-Za-z0-9_.+-]* | .* | -*)
+		lab_die "LAB_KERNEL '$kernel' is no suite and no package"
+		;;
+	esac
 	state=$lab_root/$lab
+	[ "$kernel" = "$lab_default" ] || state=$state@$kernel
+	initrd=$lab_root/boot/$kernel
+	vmlinuz=$build/cache/lab-kernel/$kernel/vmlinuz
 }
 
 # With the lock but without a socket it is starting or ending: ask up.

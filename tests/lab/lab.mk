@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
-# Defines build/lab/ready: what tests/lab/up needs apart from QEMU. The lab's
-# kernel is fetched once into build/cache/lab-kernel.
+# Defines lab-files: what tests/lab/up needs apart from QEMU for the kernel
+# LAB_KERNEL, and build/lab/ready, the same for the default. A kernel is fetched
+# once into build/cache/lab-kernel, into a folder of its own.
 
 LAB_DIR	   := tests/lab
+LAB_DEFAULT := $(shell sed '/^[a-z]/!d; q' $(LAB_DIR)/kernels)
+ifeq ($(LAB_KERNEL),)
+LAB_KERNEL := $(LAB_DEFAULT)
+endif
 LAB_CACHE  := $(BUILD)/cache/lab-kernel
 LAB_PROGS  := $(BUILD)/lab/bin/agent $(BUILD)/lab/bin/labd \
 	      $(BUILD)/lab/bin/lab-run $(BUILD)/lab/bin/probe \
@@ -28,20 +33,23 @@ $(LAB_PROGS): $(BUILD)/.flags-lab
 	$(Q)$(CC) $(LAB_CFLAGS) $(LAB_LDFLAGS) -o $@.new $(filter %.c,$^)
 	$(Q)mv $@.new $@
 
-$(LAB_CACHE)/version: $(LAB_DIR)/fetch-kernel
-	$(Q)$(LAB_DIR)/fetch-kernel $(LAB_CACHE)
+$(LAB_CACHE)/%/version: $(LAB_DIR)/fetch-kernel
+	$(Q)$(LAB_DIR)/fetch-kernel $(@D) $*
 	$(Q)touch $@
 
-$(BUILD)/lab/initrd: $(LAB_DIR)/make-initrd $(LAB_DIR)/init \
-		$(BUILD)/lab/bin/agent $(LAB_CACHE)/version \
-		$(BUILD)/.flags-lab
+$(BUILD)/lab/boot/%: $(LAB_CACHE)/%/version $(LAB_DIR)/make-initrd \
+		$(LAB_DIR)/init $(BUILD)/lab/bin/agent $(BUILD)/.flags-lab
 	$(call say,INITRD,$@)
-	@mkdir -p $(BUILD)/lab/share
-	$(Q)$(LAB_DIR)/make-initrd $(LAB_CACHE) $(BUILD)/lab/bin/agent \
+	@mkdir -p $(@D) $(BUILD)/lab/share
+	$(Q)$(LAB_DIR)/make-initrd $(<D) $(BUILD)/lab/bin/agent \
 		'$(CURDIR)' '$(abspath $(BUILD)/lab/share)' $@
+.PRECIOUS: $(LAB_CACHE)/%/version
 
-$(BUILD)/lab/ready: $(BUILD)/lab/initrd $(LAB_PROGS)
+$(BUILD)/lab/ready: $(BUILD)/lab/boot/$(LAB_DEFAULT) $(LAB_PROGS)
 	$(Q)touch $@
+
+.PHONY: lab-files
+lab-files: $(BUILD)/lab/boot/$(LAB_KERNEL) $(LAB_PROGS)
 
 .PHONY: lab-up lab-down
 lab-up: $(BUILD)/lab/ready ## start the lab (a standard kvm-amd host, in QEMU)

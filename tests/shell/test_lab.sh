@@ -16,11 +16,15 @@ lab=tests/lab
 tmp=$(mktemp -d)
 share=$build/lab/share/test_lab.$$
 crash=crash-$$
+kernel=kernel-$$ kernels='bullseye sid'
 n=0
 
 finish() {
 	LAB=$crash $lab/down 2>/dev/null
-	rm -rf "$tmp" "$share" "$build/lab/$crash"
+	for k in $kernels; do
+		LAB=$kernel LAB_KERNEL=$k $lab/down 2>/dev/null
+	done
+	rm -rf "$tmp" "$share" "$build/lab/$crash" "$build/lab/$kernel"*
 }
 trap finish EXIT
 
@@ -309,6 +313,44 @@ unknown() {
 with --icount, guests may hang (tests/lab/mend.c)"
 }
 check "a program that mend.so does not know is left alone" unknown
+
+# --- kernels
+
+kernel_runs() { # SUITE
+	equal "$(LAB=$kernel LAB_KERNEL=$1 "$lab/run" uname -r </dev/null)" \
+		"$(cat "$build/cache/lab-kernel/$1/version")"
+}
+ends() { flock -n "$build/lab/$kernel@$1/alive" true; }
+each_own() {
+	local k
+	for k in $kernels; do
+		kernel_runs "$k" || return
+	done
+	! ends bullseye && ! ends sid
+}
+check "LAB_KERNEL chooses, and two of one name are up at once" each_own
+one_ends() {
+	LAB=$kernel LAB_KERNEL=sid "$lab/down" && ends sid && ! ends bullseye
+}
+check "down ends the one of this kernel" one_ends
+
+# fails_with TEXT COMMAND...: one line that has it, and no kernel.
+fails_with() {
+	local want=$1 got=0
+	shift
+	"$@" >"$tmp/o" 2>"$tmp/e" || got=$?
+	[ $got != 0 ] && [ ! -e "$tmp/cache/version" ] &&
+		equal "$(cat "$tmp/o")$(wc -l <"$tmp/e")" 1 &&
+		grep -qF "$want" "$tmp/e" && return
+	cat "$tmp/e" >&2
+	return 1
+}
+check "a kernel that cannot be had" fails_with "its lists cannot be" env \
+	"DEBIAN_MIRROR=file:$tmp/no-mirror" $lab/fetch-kernel "$tmp/cache" sid
+check "a kernel's name that is none" fails_with "no suite and no package" \
+	$lab/fetch-kernel "$tmp/cache" ../x
+check "a lab's kernel that is none" fails_with "is no suite and no package" \
+	env LAB_KERNEL=a/b $lab/up
 
 # --- starting and failing
 
