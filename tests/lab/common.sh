@@ -54,3 +54,22 @@ lab_usable() {
 lab_alive() {
 	[ -e "$state/alive" ] && ! flock -n -s "$state/alive" true
 }
+
+# Sets qemu, the program and its first arguments, and qemu_version: what LAB_QEMU
+# names, else what fetch-qemu put beside this machine's if that runs here, else
+# this machine's.
+lab_qemu() {
+	local root=$build/cache/lab-qemu/root
+	qemu=("$root/usr/bin/qemu-system-x86_64")
+	qemu+=(-L "$root/usr/share/qemu" -L "$root/usr/share/seabios")
+	[ -z "${LAB_QEMU:-}" ] && lab_qemu_runs && return
+	qemu=("${LAB_QEMU:-qemu-system-x86_64}")
+	lab_qemu_runs ||
+		lab_die "${qemu[0]} is missing (package qemu-system-x86)"
+}
+
+lab_qemu_runs() {
+	qemu_version=$("${qemu[0]}" --version 2>/dev/null |
+		sed -n '1s/.* version \([0-9][0-9.]*\).*/\1/p')
+	[ -n "$qemu_version" ]
+}

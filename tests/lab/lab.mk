@@ -45,11 +45,18 @@ $(BUILD)/lab/boot/%: $(LAB_CACHE)/%/version $(LAB_DIR)/make-initrd \
 		'$(CURDIR)' '$(abspath $(BUILD)/lab/share)' $@
 .PRECIOUS: $(LAB_CACHE)/%/version
 
-$(BUILD)/lab/ready: $(BUILD)/lab/boot/$(LAB_DEFAULT) $(LAB_PROGS)
+# Once for each build folder, wherever its cache came from.
+$(BUILD)/lab/bin/qemu: $(LAB_DIR)/fetch-qemu
+	@mkdir -p $(@D)
+	$(Q)$(LAB_DIR)/fetch-qemu $(BUILD)/cache/lab-qemu
+	$(Q)touch $@
+
+$(BUILD)/lab/ready: $(BUILD)/lab/boot/$(LAB_DEFAULT) $(LAB_PROGS) \
+		$(BUILD)/lab/bin/qemu
 	$(Q)touch $@
 
 .PHONY: lab-files
-lab-files: $(BUILD)/lab/boot/$(LAB_KERNEL) $(LAB_PROGS)
+lab-files: $(BUILD)/lab/boot/$(LAB_KERNEL) $(LAB_PROGS) $(BUILD)/lab/bin/qemu
 
 .PHONY: lab-up lab-down
 lab-up: $(BUILD)/lab/ready ## start the lab (a standard kvm-amd host, in QEMU)

@@ -359,11 +359,41 @@ ln -s /usr/bin/* /bin/* "$tmp/bin/" 2>/dev/null
 rm -f "$tmp/bin/qemu-system-x86_64"
 no_qemu() {
 	local got=0
-	PATH=$tmp/bin LAB=$crash "$lab/up" 2>"$tmp/e" || got=$?
+	LAB_QEMU=qemu-system-x86_64 PATH=$tmp/bin LAB=$crash "$lab/up" \
+		2>"$tmp/e" || got=$?
 	equal "$got $(cat "$tmp/e")" \
 		"125 lab: qemu-system-x86_64 is missing (package qemu-system-x86)"
 }
 check "no QEMU: one line and 125" no_qemu
+
+# A machine whose QEMU is VERSION, as far as it is asked for that.
+old_qemu() { # VERSION
+	printf '#!/bin/sh\necho "QEMU emulator version %s (test)"\n' "$1" \
+		>"$tmp/bin/qemu-system-x86_64"
+	chmod 755 "$tmp/bin/qemu-system-x86_64"
+}
+fetch_qemu() { PATH=$tmp/bin DEBIAN_MIRROR=file:///nonexistent \
+	"$lab/fetch-qemu" "$tmp/qemu"; }
+new_enough() {
+	old_qemu 10.0.2
+	equal "$(fetch_qemu)" "" && [ ! -e "$tmp/qemu" ]
+}
+check "QEMU 10 of the machine is taken, nothing fetched" new_enough
+too_old() {
+	local said
+	old_qemu 7.2.22
+	said=$(fetch_qemu) && grep -q "^lab: QEMU 7.2.22 of this machine has to \
+do, with more than one CPU labs may hang: " <<<"$said" &&
+		[ ! -e "$tmp/qemu/version" ]
+}
+check "QEMU 7 where no other can be had: taken, and a line" too_old
+warns() {
+	LAB_QEMU=$tmp/bin/qemu-system-x86_64 LAB=$crash "$lab/up" --cpus 2 \
+		2>"$tmp/e"
+	equal "$(head -n 1 "$tmp/e")" \
+		"lab: QEMU 7.2.22 may hang with more than one CPU"
+}
+check "and a lab with two CPUs warns of it" warns
 no_boot() {
 	local got=0
 	LAB_BOOT_TIMEOUT=1 LAB=$crash "$lab/up" 2>"$tmp/e" || got=$?
@@ -393,6 +423,14 @@ both_start() {
 check "and the next two runs start a new one together" both_start
 check "down ends it" "$lab/down"
 check "twice is no error" "$lab/down"
+
+check "a lab with two CPUs starts" "$lab/up" --cpus 2
+check "and has them" equal "$("$lab/run" nproc </dev/null)" 2
+for probe in smp msi-smp once; do
+	check "two CPUs: probe $probe" status 0 --timeout 60 \
+		--ram "$build/lab/bin/probe" probe $probe
+done
+"$lab/down"
 unset LAB
 
 echo "1..$n"
