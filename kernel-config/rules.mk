@@ -8,7 +8,7 @@ KERNEL_DEBUG	?=
 kernel_STAMP	:= $(KERNEL_SRC) $(KERNEL_DEBUG)
 KERNEL_INPUTS	:= $(wildcard kernel-config/*.config) kernel-config/build \
 		   kernel-config/merge kernel-config/check-vmlinux \
-		   kernel-config/hot
+		   kernel-config/hot kernel-config/fetch-source
 
 $(BUILD)/vmlinux: $(KERNEL_INPUTS) $(BUILD)/.flags-kernel
 	$(call say,KERNEL,$@)
