@@ -10,18 +10,26 @@
 # reads everything again, now with a compiler. When nothing is missing (30 ms
 # to find out) it keeps its date and make goes on.
 
-# Goals which install nothing; DEPS=0 switches it off for all. A file asks for
-# what it needs itself, a named goal such as run for everything.
+# Goals which install nothing; DEPS=0 switches it off for all. Each other goal
+# has what it needs, and a goal that is not named here gets everything. A run
+# needs the lab where there is no KVM; where there is one that cannot run
+# guests, tools/demo finds that out and makes the lab.
 DEPS	  ?= 1
 NO_DEPS	  := help deps clean distclean install uninstall
 NEEDY	  := $(filter-out $(NO_DEPS),$(MAKECMDGOALS))
 comma	  := ,
-DEPS_AREAS := build$(if $(filter $(BUILD)/vmlinux%,$(NEEDY)),$(comma)kernel)$(\
-	)$(if $(filter $(BUILD)/base%,$(NEEDY)),$(comma)image)$(\
-	)$(if $(filter $(BUILD)/lab/% lab-%,$(NEEDY)),$(comma)lab)
-ifneq ($(filter-out $(BUILD)/% lab-%,$(NEEDY)),)
-DEPS_AREAS := build,kernel,image,lab,test$(\
-	)$(if $(filter test prove,$(NEEDY)),$(comma)prove)
+needs	   = $(if $(filter $(1),$(NEEDY)),$(comma)$(2))
+NO_KVM	  := $(shell [ -r /dev/kvm ] && [ -w /dev/kvm ] || echo run)
+FEW_NEEDS := run $(BUILD)/% kernel image lab-% check lint fuzz coverage \
+	     format format-check test-programs test-unit-programs prove \
+	     test-distros
+DEPS_AREAS := build$(call needs,run kernel $(BUILD)/vmlinux,kernel)$(\
+	)$(call needs,run image test-distros $(BUILD)/base.ext4,image)$(\
+	)$(call needs,$(NO_KVM) $(BUILD)/lab/% lab-%,lab)$(\
+	)$(call needs,check lint fuzz coverage format format-check test-programs \
+	test-unit-programs $(BUILD)/test/%,test)$(call needs,prove,prove)
+ifneq ($(filter-out $(FEW_NEEDS),$(NEEDY)),)
+DEPS_AREAS := build,kernel,image,lab,test$(call needs,test,prove)
 endif
 ifneq ($(NEEDY),)
 # make remakes its makefiles even with -n and -q, which promise to do nothing.
@@ -37,18 +45,18 @@ $(BUILD)/packages.mk: FORCE
 	@tools/deps --areas $(DEPS_AREAS) >/dev/null || { \
 		tools/deps --install --areas $(DEPS_AREAS) && touch $@; }
 
-PRODUCTS := $(BUILD)/vmlinux $(BUILD)/base.ext4 $(BUILD)/husk \
-	    $(BUILD)/husk-image $(BUILD)/lab/ready
+RUN_PRODUCTS := $(BUILD)/vmlinux $(BUILD)/base.ext4 $(BUILD)/husk \
+		$(BUILD)/husk-image
 
 .PHONY: deps setup run install uninstall distclean lint format format-check
 
 deps: ## say which packages are missing
 	@tools/deps
 
-setup: $(PRODUCTS) ## packages, kernel, base image, tools and lab
+setup: $(RUN_PRODUCTS) $(BUILD)/lab/ready ## packages, kernel, base image, tools and lab
 
 # JOB= picks another example, see tools/demo --help.
-run: setup ## set up, then run a job in a microVM (JOB=, HUSK_HOST=)
+run: $(RUN_PRODUCTS) ## set up, then run a job in a microVM (JOB=, HUSK_HOST=)
 	@tools/demo $(JOB)
 
 lint: ## check the sources' rules (layers, bans, sizes, shell, ...)
@@ -57,13 +65,18 @@ lint: ## check the sources' rules (layers, bans, sizes, shell, ...)
 # The C files which are ours to format.
 FORMAT_SRC = $(shell find vmm guest-init rootfs-builder include examples \
 	     tests bench -name '*.[ch]' 2>/dev/null | sort)
-format-check: ## say which C files clang-format would change
+# Each version formats otherwise, so it is this one or none: CLANG_FORMAT= is
+# where it has another name.
+CLANG_FORMAT ?= clang-format-14
+format-check: ## say which C files clang-format 14 would change
+	@$(CLANG_FORMAT) --version | grep -q 'version 14\.' || { echo \
+		'format-check: needs clang-format 14 (CLANG_FORMAT=)' >&2; exit 1; }
 	@bad=0; for f in $(FORMAT_SRC); do \
-		clang-format-14 "$$f" | cmp -s - "$$f" || { echo "$$f"; bad=1; }; \
+		$(CLANG_FORMAT) "$$f" | cmp -s - "$$f" || { echo "$$f"; bad=1; }; \
 	done; exit $$bad
 
 format: ## let clang-format change them
-	@clang-format-14 -i $(FORMAT_SRC)
+	@$(CLANG_FORMAT) -i $(FORMAT_SRC)
 
 BINDIR	 := $(DESTDIR)$(PREFIX)/bin
 DATADIR	 := $(DESTDIR)$(PREFIX)/share/husk

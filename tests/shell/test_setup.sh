@@ -129,27 +129,105 @@ check "deps looks at the areas asked for" \
 	is "$rc $(cat "$tmp/out")" "0 packages: all 0 are there"
 
 # dpkg's word alone is not enough: coreutils is installed, its "thing" is gone.
-echo 'coreutils | build | cmd:husk-no-such-command | x' >"$tmp/broken"
+echo 'coreutils | build | cmd:husk-no-such-command,cmd:ls | x' >"$tmp/broken"
 tools/deps --table "$tmp/broken" >"$tmp/out" 2>&1
-check "deps tells a damaged package from a missing one" \
+check "deps tells a damaged package from a missing one, and what is gone" \
 	has_line "$tmp/out" 'damaged, cmd:husk-no-such-command is gone'
 
-# A machine without apt: only what the script itself needs is on PATH.
+# A machine of the test's own: on PATH is only what the script itself needs,
+# and what a test puts there.
 mkdir "$tmp/bin"
-for tool in sh dirname cat printf id; do
+for tool in sh dirname cat printf id awk sed; do
 	ln -s "$(command -v "$tool")" "$tmp/bin/$tool"
 done
-rc=0
-env -i PATH="$tmp/bin" tools/deps --install --table "$tmp/table" \
-	>"$tmp/out" 2>&1 || rc=$?
-check "deps: not Debian is a clear line" \
-	has_line "$tmp/out" '^tools/deps: this is not Debian, install the above'
-check "deps: not Debian is a failure" is "$rc" 1
+fake() { # NAME LINE...: a command that prints these lines
+	local to=$tmp/bin/$1
+	shift
+	printf '#!/bin/sh\ncat <<END\n' >"$to"
+	printf '%s\n' "$@" END >>"$to"
+	chmod +x "$to"
+}
+deps_there() { # ARG...: status in $rc, output in $tmp/out
+	rc=0
+	env -i PATH="$tmp/bin" tools/deps "$@" >"$tmp/out" 2>&1 || rc=$?
+}
+
+# Libraries: the compiler's word, whatever other architectures have theirs.
+mkdir "$tmp/native" "$tmp/foreign"
+touch "$tmp/native/libhusk.a" "$tmp/foreign/libalien.a"
+fake gcc "../..$tmp/native"
+fake dpkg amd64
+fake dpkg-query '|husk-dev:i386:ii |'
+echo 'husk-dev | build | lib:libhusk.a | x' >"$tmp/libs"
+deps_there --table "$tmp/libs"
+check "deps looks where the compiler does" is "$rc" 0
+echo 'husk-dev | build | lib:libalien.a | x' >"$tmp/libs"
+deps_there --table "$tmp/libs"
+check "deps: another architecture's package is not ours, damaged" \
+	has_line "$tmp/out" '^  husk-dev +build +x$'
+fake dpkg-query '|husk-dev:amd64:ii |'
+deps_there --table "$tmp/libs"
+check "deps: our architecture's is" \
+	has_line "$tmp/out" '^  husk-dev +build +damaged, lib:libalien.a is gone: x$'
+rm "$tmp/bin/gcc"
+deps_there --table "$tmp/libs"
+check "deps: without a compiler, what is installed is not put back" \
+	is "$rc" 0
+
+# Names that carry a version: what is installed, else what the archive has.
+echo 'husk-dev,husk-14-dev | build | file:/no/such | x' >"$tmp/names"
+fake dpkg-query ''
+fake apt-cache husk-14-dev: '  Candidate: 14' husk-dev: '  Candidate: (none)'
+fake apt-get
+deps_there --table "$tmp/names"
+check "deps names what the archive has" \
+	has_line "$tmp/out" '^  husk-14-dev +build +x$'
+fake apt-cache husk-dev: '  Candidate: 15' husk-14-dev: '  Candidate: 14'
+deps_there --table "$tmp/names"
+check "deps: the first of two" has_line "$tmp/out" '^  husk-dev +build +x$'
+fake dpkg-query '|husk-14-dev:amd64:ii |'
+deps_there --table "$tmp/names"
+check "deps: what is installed before both" \
+	has_line "$tmp/out" '^  husk-14-dev +build +damaged'
+
+# A distribution without provers.
+fake apt-cache gcc: '  Candidate: 15'
+deps_there --areas prove
+check "deps: no Frama-C in the archive is no failure" is "$rc $(cat "$tmp/out")" \
+	"0 packages: all 0 are there (prove: not in this distribution)"
+deps_there --offered --areas prove
+check "deps: but it is not offered" is "$rc $(cat "$tmp/out")" "1 "
+fake apt-cache gcc: '  Candidate: 15' frama-c-base: '  Candidate: 25' \
+	why3: '  Candidate: 1' cvc4: '  Candidate: 1' z3: '  Candidate: 1'
+deps_there --offered --areas prove
+check "deps: where the archive has it, it is" is "$rc $(cat "$tmp/out")" "0 "
+deps_there --areas prove
+check "deps: and missing" has_line "$tmp/out" '^  frama-c-base +prove '
+rm "$tmp"/bin/{apt-cache,apt-get,dpkg,dpkg-query}
+
+# Other package managers are told of, not called.
+elsewhere() { # MANAGER COMMAND
+	fake "$1" called
+	deps_there --install --areas build
+	rm "$tmp/bin/$1"
+	is "$rc" 1 && has_line "$tmp/out" "^install them with: $2 .*gcc" &&
+		lacks_line "$tmp/out" ^called &&
+		has_line "$tmp/out" '^tools/deps: only Debian'
+}
+check "deps: dnf's names" elsewhere dnf 'dnf install'
+check "deps: pacman's" elsewhere pacman 'pacman -S --needed'
+check "deps: apk's" elsewhere apk 'apk add'
+check "deps: zypper's" elsewhere zypper 'zypper install'
+deps_there --install --table "$tmp/table"
+check "deps: a machine without any is a failure in one line" \
+	has_line "$tmp/out" "^these are Debian's names; there is no apt-get here"
+check "deps: and a status" is "$rc" 1
 
 # An ordinary user without sudo is told the one line to run.
 as_nobody() {
 	local got=0
-	ln -sf "$(command -v apt-get)" "$(command -v dpkg-query)" "$tmp/bin/"
+	ln -sf "$(command -v apt-get)" "$(command -v dpkg-query)" \
+		"$(command -v dpkg)" "$tmp/bin/"
 	chmod 755 "$tmp" "$tmp/bin"
 	cp -r tools "$tmp/tools"
 	setpriv --reuid 65534 --regid 65534 --clear-groups env -i \
@@ -173,10 +251,15 @@ done
 # installed it).
 bad_rows() {
 	! awk -F '|' '!/^#/ && NF && (NF != 4 ||
-		$2 !~ /^ (build|kernel|image|lab|test|prove) $/ || seen[$1]++)' \
-		tools/packages | grep .
+		$2 !~ /^ (build|kernel|image|lab|test|prove)(,[a-z]+)* $/ ||
+		seen[$1]++)' tools/packages | grep .
 }
 check "packages: four fields, a known area, no row twice" bad_rows
+names_of() { sed -n '/^[a-z]/s/[ ,].*//p' "$1"; }
+check "packages: each has a row for other package managers" \
+	diff <(names_of tools/packages) <(names_of tools/packages-elsewhere)
+five_fields() { ! awk -F '|' '!/^#/ && NF && NF != 5' "$1" | grep .; }
+check "packages: those have five fields" five_fields tools/packages-elsewhere
 check "packages: all of them are installed" tools/deps
 
 ### tools/debian-apt, with an archive of the test's own that nobody signed
@@ -213,6 +296,15 @@ all_targets_listed() {
 }
 check "make help lists each target with its words" all_targets_listed
 check "make deps says that all is there" make -s deps
+areas_of() { # GOAL PATTERN
+	make -pn DEPS=0 "$1" >"$tmp/make" 2>/dev/null
+	has_line "$tmp/make" "^DEPS_AREAS := $2\$"
+}
+check "make run asks for what a run needs" \
+	areas_of run 'build,kernel,image(,lab)?'
+check "make check asks for no kernel and no lab" areas_of check build,test
+check "make test asks for all" \
+	areas_of test build,kernel,image,lab,test,prove
 
 dest=$tmp/dest
 check "make install" make -s install DESTDIR="$dest" PREFIX=/opt/husk
