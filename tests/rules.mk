@@ -84,6 +84,10 @@ test: setup test-programs ## set up, then run all tests
 check: test-programs ## the fast part: lint, unit tests, fuzz corpora
 	@tests/run unit replay lint
 
+.PHONY: test-distros
+test-distros: ## make run and check in bare Debian and Ubuntu (DISTROS=, FULL=1)
+	@BUILD='$(BUILD)' DISTROS='$(DISTROS)' FULL='$(FULL)' tests/distros
+
 HOSTILE := $(filter $(BUILD)/test/raw/raw_hostile_%,$(RAW_TESTS)) \
 	   $(HOSTILE_GUESTS) $(BUILD)/test/hostile/husk
 .PHONY: check-hostile coverage
