@@ -197,6 +197,10 @@ static void hear_machine(struct pool *p, struct machine *m)
 	ssize_t n = pool_socket_receive(m->link, buf, sizeof(buf) - 1, NULL, 0);
 
 	if (m->state == STARTING && n > 0 && buf[0] == POOL_READY) {
+		buf[n] = '\0';
+		/* What holds for the first holds for all. */
+		if (buf[1] && !p->count)
+			p->say(buf + 1);
 		m->state = WAITING;
 		m->since = p->count++;
 		p->nr_starting--;

@@ -260,7 +260,8 @@ int pool_machine_run(struct run *run, int link)
 		tell_pool(link, POOL_FAILED, e.msg);
 		return 1;
 	}
-	tell_pool(link, POOL_READY, "");
+	tell_pool(link, POOL_READY,
+		  run->vm.untouched.code ? run->vm.untouched.msg : "");
 	run->client_fd = await_client(link);
 	close(link);
 	if (run->client_fd >= 0)

@@ -17,9 +17,10 @@
 /*
  * Have `v`, parked and without its first registers, touch the pages that
  * the template's copies touch. Guest memory is as before; what the registers
- * are is not said. A host where that cannot be done has a slower start only.
+ * are is not said. After a failure the machine is as good as before, and its
+ * job starts slower: whoever waits for it is told.
  */
-void touch_pages(struct vcpu *v, const struct gmem *m,
-		 const struct template *t);
+int touch_pages(struct vcpu *v, const struct gmem *m, const struct template *t,
+		struct err *e);
 
 #endif

@@ -306,11 +306,17 @@ int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)
 static int touch(struct vm *vm, struct err *e)
 {
 	const struct template *t = vm->waiting;
+	struct vcpu *v = &vm->vcpu[0];
 
 	vm->waiting = NULL;
 	template_prefault(t, &vm->mem,
 			  t->id.warm ? OWN_PAGES_WARM : OWN_PAGES);
-	touch_pages(&vm->vcpu[0], &vm->mem, t);
+	vm->untouched.code = 0;
+	if (arch_touch_prepare(v->fd, t->vcpu[0].data, t->vcpu[0].len,
+			       &vm->untouched) ||
+	    touch_pages(v, &vm->mem, t, &vm->untouched))
+		err_prefix(&vm->untouched, "touch pages of a waiting machine, "
+			   "whose jobs start slower without: ");
 	return restore_vcpus(vm, t, e);
 }
 

@@ -58,6 +58,7 @@ struct vm {
 	int64_t kernel_mtime;
 	bool restored;			/* from a template */
 	const struct template *waiting;	/* whose state comes in vm_park */
+	struct err untouched;		/* why not; code 0: nothing was amiss */
 	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
 	void *opaque;
 	/* Last, since only their first parts are ever touched. */

@@ -9,11 +9,13 @@ holds for it besides (page tables, KVM, namespaces) is printed, and bounded by
 the lab's memory alone.
 
 A machine that waits has touched the pages that its job will touch (KVM's count
-of faults says so), and its memory is still the template's.
+of faults says so, and the pool where that cannot be), and its memory is still
+the template's.
 """
 
 import contextlib
 
+from forge import TOUCHED, forge
 from lib import *
 
 COPIES = int(os.environ.get("HUSK_COPIES") or 200)
@@ -119,6 +121,21 @@ def test_touched():
         check(during <= MAX_FAULTS, "%d faults until the job's first byte" % during)
         job.communicate(b"\n")
         eq(job.returncode, 0)
+
+
+def test_untouched():
+    """where pages cannot be touched beforehand the pool says so, once, and serves its jobs"""
+    def only_read(kind, section):
+        for at in range(4, len(section) if kind == TOUCHED else 0, 8):
+            section[at + 3] &= 0x7f
+    of = forge(static_template(), os.path.join(FOLDER, "only-read"), only_read)
+    with pool(of, 2) as (_, path, _):
+        words = head_of(path + ".err", -1)
+        check(words.count(b"jobs start slower") == 1 and b"no page to work in\n" in words, "%r" % words)
+        r = husk_raw(["run", "--pool", path, "--", "/bin/job"])
+        eq((r.rc, r.out, r.err), (0, b"x", b""))
+    with pool(static_template(), 2) as (_, path, _):
+        eq(head_of(path + ".err", -1), b"husk: 2 machines are waiting\n")
 
 
 def test_huge_pages():

@@ -148,6 +148,34 @@ static void restores_in_few_calls(void **unused)
 	assert_in_range(calls, 1, MAX_CALLS);
 }
 
+#define TOUCH_AT (1u << 20)
+
+/* A guest of our own runs before, as in a machine that waits. */
+static void restored_after_a_touch(void **unused)
+{
+	const struct arch_pages page = { TOUCH_AT / GMEM_PAGE, 1 };
+	struct err e = { 0 };
+
+	(void)unused;
+	box_ready(&box, 1, can & SG_AVX, 0);
+	box_save(&box, &state);
+	box_like(&copy, &box);
+	if (arch_vcpu_prepare(copy.kvm.vm_fd, copy.fd[0], 0, state.vcpu[0],
+			      state.len[0], &e) ||
+	    arch_touch_prepare(copy.fd[0], state.vcpu[0], state.len[0], &e))
+		fail_msg("%s", e.msg);
+	arch_touch_fill(gmem_ptr(&copy.mem, TOUCH_AT, GMEM_PAGE), &page, 1);
+	if (arch_touch_begin(copy.fd[0], TOUCH_AT, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(box_run(&copy, 0), ARCH_TOUCH_PORT);
+	box_settle(&copy, 0);
+	if (arch_vcpu_restore(copy.kvm.vm_fd, copy.fd[0], 0, state.vcpu[0],
+			      state.len[0], &e))
+		fail_msg("%s", e.msg);
+	box_save(&copy, &again);
+	assert_same_state();
+}
+
 /* ---- the guest goes on ---- */
 
 static void goes_on_with_its_registers(void **unused)
@@ -307,6 +335,7 @@ int main(void)
 		TEST(saved_again_is_the_same),
 		TEST(rare_state_is_kept),
 		TEST(restores_in_few_calls),
+		TEST(restored_after_a_touch),
 		TEST(goes_on_with_its_registers),
 		TEST(port_map_works),
 		TEST(other_vcpus_state),

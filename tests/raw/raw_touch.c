@@ -3,6 +3,8 @@
  * The guest that touches pages for a waiting machine, on /dev/kvm: it reaches
  * what is on the list and nothing else, and leaves memory as it was.
  */
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/msrs.h"
 #include "lib/pack.h"
 #include "measure.h"
 #include "touch.h"
@@ -11,6 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include <cmocka.h>
@@ -117,43 +120,125 @@ static void check_place(const struct box *b)
 		assert_int_equal(p[i], 0x5a);
 }
 
+static void check_touched(struct box *b)
+{
+	struct seen s;
+	struct err e;
+
+	assert_int_equal(look(b).listed, 1);
+	if (touch_pages(&b->v, &b->mem, &b->t, &e))
+		fail_msg("%s", e.msg);
+	s = look(b);
+	assert_int_equal(s.listed, 1 + NR_OTHER + 3);
+	assert_int_equal(s.others, 0);
+	check_place(b);
+	/* Its exits are not the guest's. */
+	assert_int_equal(b->v.exits[EXIT_KIND_PIO], 0);
+	assert_int_equal(b->v.first_run_ns, 0);
+}
+
 static void touches_what_is_listed(void **unused)
 {
 	struct box b;
-	struct seen s;
 
 	(void)unused;
 	open_box(&b, true);
-	assert_int_equal(look(&b).listed, 1);
-	touch_pages(&b.v, &b.mem, &b.t);
-	s = look(&b);
-	assert_int_equal(s.listed, 1 + NR_OTHER + 3);
-	assert_int_equal(s.others, 0);
-	check_place(&b);
-	/* Its exits are not the guest's. */
-	assert_int_equal(b.v.exits[EXIT_KIND_PIO], 0);
-	assert_int_equal(b.v.first_run_ns, 0);
+	check_touched(&b);
 	close_box(&b);
 }
 
+/* Whatever the vCPU was before, 64-bit mode with paging included. */
+static void touches_after_a_state(void **unused)
+{
+	struct kvm_segment code = {
+		.limit = ~0u, .selector = 8, .type = 0xb, .present = 1,
+		.s = 1, .l = 1, .g = 1,
+	};
+	struct cpuid_list cpuid;
+	struct kvm_sregs s;
+	struct box b;
+	struct err e;
+
+	(void)unused;
+	open_box(&b, true);
+	if (cpu_ask_cpuid(b.kvm.fd, &cpuid, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(ioctl(b.v.fd, KVM_SET_CPUID2, &cpuid), 0);
+	assert_int_equal(ioctl(b.v.fd, KVM_GET_SREGS, &s), 0);
+	s.cs = code;
+	s.cr0 = 0x80000031;
+	s.cr3 = 0x1000;
+	s.cr4 = 0x20;
+	s.efer = 0x500;
+	assert_int_equal(ioctl(b.v.fd, KVM_SET_SREGS, &s), 0);
+	check_touched(&b);
+	close_box(&b);
+}
+
+static void check_untouched(struct box *b, const char *word)
+{
+	struct err e = { 0 };
+
+	assert_true(touch_pages(&b->v, &b->mem, &b->t, &e) < 0);
+	assert_non_null(strstr(e.msg, word));
+	assert_int_equal(look(b).listed, 1);
+	check_place(b);
+}
+
 /* With no page that is the copy's own there is none to run in. */
-static void touches_nothing_without_a_place(void **unused)
+static void says_that_there_is_no_place(void **unused)
 {
 	struct box b;
 
 	(void)unused;
 	open_box(&b, false);
-	touch_pages(&b.v, &b.mem, &b.t);
-	assert_int_equal(look(&b).listed, 1);
-	check_place(&b);
+	check_untouched(&b, "no page to work in");
 	close_box(&b);
+}
+
+/* Its code is nowhere: whatever KVM makes of that, it is no touching. */
+static void says_that_the_guest_failed(void **unused)
+{
+	struct kvm_userspace_memory_region none = { .slot = 0 };
+	struct box b;
+
+	(void)unused;
+	open_box(&b, true);
+	assert_int_equal(
+		ioctl(b.kvm.vm_fd, KVM_SET_USER_MEMORY_REGION, &none), 0);
+	check_untouched(&b, "exit reason");
+	close_box(&b);
+}
+
+/* What KVM freezes and husk restores is written before the first run. */
+static void no_other_msr_is_frozen(void **unused)
+{
+	struct {
+		uint32_t nmsrs, index[256];
+	} list = { .nmsrs = 256 };
+	struct kvm kvm;
+	struct err e;
+
+	(void)unused;
+	if (kvm_open(&kvm, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(
+		ioctl(kvm.fd, KVM_GET_MSR_FEATURE_INDEX_LIST, &list), 0);
+	for (uint32_t i = 0; i < list.nmsrs; i++)
+		if (msr_is_kept(list.index[i]) &&
+		    !msr_is_frozen(list.index[i]))
+			fail_msg("MSR 0x%x is a feature", list.index[i]);
+	kvm_fini(&kvm);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(touches_what_is_listed),
-		cmocka_unit_test(touches_nothing_without_a_place),
+		cmocka_unit_test(touches_after_a_state),
+		cmocka_unit_test(says_that_there_is_no_place),
+		cmocka_unit_test(says_that_the_guest_failed),
+		cmocka_unit_test(no_other_msr_is_frozen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

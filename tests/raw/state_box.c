@@ -320,11 +320,23 @@ void box_stop(struct box *b, unsigned cpu)
 
 /* ---- up to where it is saved ---- */
 
+/* DE_CFG, LFENCE waits: KVM freezes it at the first run; AMD only. */
+static void set_frozen_msr(const struct box *b)
+{
+	struct {
+		uint32_t nmsrs, pad;
+		struct kvm_msr_entry entry[1];
+	} m = { .nmsrs = 1, .entry = { { .index = 0xc0011029, .data = 2 } } };
+
+	ioctl(b->fd[0], KVM_SET_MSRS, &m);
+}
+
 void box_ready(struct box *b, unsigned nr, uint64_t flags, uint64_t delta)
 {
 	struct sg_report *r;
 
 	box_boot(b, nr, flags);
+	set_frozen_msr(b);
 	r = box_report(b);
 	r->delta = delta;
 	r->nr_msrs = BOX_NR_MSRS;

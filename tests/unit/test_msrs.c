@@ -48,6 +48,15 @@ static void selects_and_sorts(void **unused)
 	assert_int_equal(has(list, nr, 0x6e0), 0);
 }
 
+/* What the first run freezes is kept, and no more is than that. */
+static void frozen(void **unused)
+{
+	(void)unused;
+	assert_true(msr_is_frozen(0xc0011029) && msr_is_kept(0xc0011029));
+	assert_false(msr_is_frozen(0xc0011028));
+	assert_false(msr_is_frozen(0x277));
+}
+
 static void longest_list_fits(void **unused)
 {
 	static uint32_t list[MSRS_MAX];
@@ -275,6 +284,7 @@ int main(void)
 		TEST(any_feature_less),	      TEST(says_the_name),
 		TEST(leaf_that_is_not_there), TEST(registers_saved_elsewhere),
 		TEST(narrower_addresses),     TEST(cleaning),
+		TEST(frozen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

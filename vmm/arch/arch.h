@@ -147,18 +147,21 @@ int arch_vcpu_resume(int vcpu_fd, struct err *e);
 /*
  * A guest of our own that reads a byte of each page of a list, for a vCPU
  * between arch_vcpu_prepare and arch_vcpu_restore, and ends with KVM_EXIT_IO.
- * Fill the page that it runs in, with as many entries as fit (their number
- * comes back, at least one of nr > 0); have the vCPU begin there. All pages
- * are RAM below arch_hole_start. -errno where KVM refuses.
+ * First of all its vCPU gets what KVM refuses to write once it has run, from
+ * the state that it will be given. Then fill the page that it runs in, with as
+ * many entries as fit (their number comes back, at least one of nr > 0), and
+ * have the vCPU begin there. All pages are RAM below arch_hole_start.
  */
 struct arch_pages {
 	uint32_t first;		/* gpa / GMEM_PAGE */
 	uint32_t count;		/* > 0 */
 };
 #define ARCH_TOUCH_PORT 0xf4u
+int arch_touch_prepare(int vcpu_fd, const void *buf, size_t len,
+		       struct err *e);
 unsigned arch_touch_fill(uint8_t page[GMEM_PAGE], const struct arch_pages *p,
 			 unsigned nr);
-int arch_touch_begin(int vcpu_fd, gpa_t gpa);
+int arch_touch_begin(int vcpu_fd, gpa_t gpa, struct err *e);
 
 /*
  * The counter that a guest's programs can read, as vCPU `vcpu_fd` would read

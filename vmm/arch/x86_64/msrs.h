@@ -23,6 +23,9 @@
 /* May it be in a state, to be written by arch_vcpu_restore? */
 bool msr_is_kept(uint32_t index);
 
+/* Must it be written before a vCPU's first KVM_RUN, or never? */
+bool msr_is_frozen(uint32_t index);
+
 /*
  * Make KVM's list of `nr` (at most MSRS_MAX - MSRS_EXTRA) ours: without those
  * not kept, with the extra ones, rising, each once. Returns the new number.

@@ -152,11 +152,25 @@ static void add_msr(struct msr_values *m, uint32_t index, uint64_t value)
 	};
 }
 
+static int write_msrs(int fd, struct msr_values *m, struct err *e)
+{
+	int n = ioctl(fd, KVM_SET_MSRS, m);
+
+	if (n < 0)
+		return err_sys(e, "KVM_SET_MSRS");
+	if ((uint32_t)n < m->nmsrs)
+		return err_set(e, ENOTSUP,
+			       "KVM_SET_MSRS: this KVM refuses MSR 0x%x = "
+			       "0x%llx (make the template on this host)",
+			       m->entry[n].index,
+			       (unsigned long long)m->entry[n].data);
+	return 0;
+}
+
 static int set_msrs(int fd, unsigned index, const struct vcpu_tsc *tsc,
 		    const struct kvm_msrs *saved, struct err *e)
 {
 	struct msr_values m;
-	int n;
 
 	m.nmsrs = m.pad = 0;
 	if (!index)
@@ -166,16 +180,7 @@ static int set_msrs(int fd, unsigned index, const struct vcpu_tsc *tsc,
 		add_msr(&m, saved->entries[i].index, saved->entries[i].data);
 	if (tsc->deadline)
 		add_msr(&m, MSR_TSC_DEADLINE, tsc->deadline);
-	n = ioctl(fd, KVM_SET_MSRS, &m);
-	if (n < 0)
-		return err_sys(e, "KVM_SET_MSRS");
-	if ((uint32_t)n < m.nmsrs)
-		return err_set(e, ENOTSUP,
-			       "KVM_SET_MSRS: this KVM refuses MSR 0x%x = "
-			       "0x%llx (make the template on this host)",
-			       m.entry[n].index,
-			       (unsigned long long)m.entry[n].data);
-	return 0;
+	return write_msrs(fd, &m, e);
 }
 
 /* ---- all of it ---- */
@@ -243,6 +248,23 @@ int arch_vcpu_restore(int vm_fd, int vcpu_fd, unsigned index, const void *buf,
 	if (!r)
 		r = restore(vm_fd, vcpu_fd, index, &s, e);
 	return r ? err_prefix(e, "restore vCPU %u: ", index) : 0;
+}
+
+int arch_touch_prepare(int vcpu_fd, const void *buf, size_t len, struct err *e)
+{
+	struct msr_values m = { .nmsrs = 0 };
+	const struct kvm_msrs *saved;
+	struct vcpu_state s;
+	int r = vcpu_state_read(&s, buf, len, e);
+
+	if (r)
+		return r;
+	saved = s.part[VCPU_MSRS].data;
+	for (uint32_t i = 0; i < saved->nmsrs; i++)
+		if (msr_is_frozen(saved->entries[i].index))
+			add_msr(&m, saved->entries[i].index,
+				saved->entries[i].data);
+	return m.nmsrs ? write_msrs(vcpu_fd, &m, e) : 0;
 }
 
 int arch_vcpu_rewind(int vcpu_fd, unsigned index, const void *buf, size_t len,

@@ -6,7 +6,6 @@
  */
 #include "arch/arch.h"
 
-#include <errno.h>
 #include <linux/kvm.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -71,7 +70,8 @@ static struct kvm_segment flat(uint16_t selector, uint8_t type)
 	};
 }
 
-int arch_touch_begin(int vcpu_fd, gpa_t gpa)
+/* Whatever it had: a fresh vCPU's, or a template's in 64-bit mode. */
+int arch_touch_begin(int vcpu_fd, gpa_t gpa, struct err *e)
 {
 	struct kvm_regs regs = {
 		.rip = gpa,
@@ -81,12 +81,14 @@ int arch_touch_begin(int vcpu_fd, gpa_t gpa)
 	struct kvm_sregs s;
 
 	if (ioctl(vcpu_fd, KVM_GET_SREGS, &s))
-		return -errno;
+		return err_sys(e, "KVM_GET_SREGS");
 	s.cr0 = CR0_PE | CR0_ET;
+	s.cr3 = s.cr4 = s.efer = 0;
 	s.cs = flat(0x08, 0xb); /* code, readable, accessed */
 	s.ds = s.es = s.fs = s.gs = s.ss = flat(0x10, 3); /* data, accessed */
-	if (ioctl(vcpu_fd, KVM_SET_SREGS, &s) ||
-	    ioctl(vcpu_fd, KVM_SET_REGS, &regs))
-		return -errno;
+	if (ioctl(vcpu_fd, KVM_SET_SREGS, &s))
+		return err_sys(e, "KVM_SET_SREGS");
+	if (ioctl(vcpu_fd, KVM_SET_REGS, &regs))
+		return err_sys(e, "KVM_SET_REGS");
 	return 0;
 }

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Templates as a stranger would write them: changed, with checksums that are right.
+
+Sections are numbered as vmm/template.h has them, the header is that of
+vmm/template_format.h.
+"""
+
+import struct
+import zlib
+
+VCPU, TOUCHED = 7, 8
+HEADER = 48
+
+
+def sections(data):
+    """Kind, place and length of each."""
+    at = HEADER
+    while True:
+        kind, n = struct.unpack_from("<II", data, at)
+        if not kind:
+            return
+        yield kind, at + 8, n
+        at += 8 + (n + 7) // 8 * 8
+
+
+def forge(of, path, change):
+    """A template at `path`: that of the file `of`, whose sections change(kind, bytearray) has had its way with."""
+    with open(of, "rb") as f:
+        data = bytearray(f.read())
+    for kind, at, n in sections(data):
+        section = data[at:at + n]
+        change(kind, section)
+        data[at:at + n] = section
+    data[16:20] = bytes(4)
+    head_len, = struct.unpack_from("<I", data, 12)
+    struct.pack_into("<I", data, 16, zlib.crc32(data[:head_len]))
+    with open(path, "wb") as f:
+        f.write(data)
+    return path
