@@ -3,6 +3,10 @@
  * The geometry. How many blocks a file system of n blocks keeps for itself is
  * libext2fs' knowledge, so a size is found by asking it: try, see what is
  * free, add what is missing. Two to five tries, in memory only.
+ *
+ * A group has at most GROUP_INODES inodes. Where the content is so small that
+ * groups of the usual size would have too few of them, groups are smaller and
+ * more, all of one size; larger images were rejected, whose end is empty.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -15,6 +19,8 @@
 
 #define INODE_SIZE	      256u
 #define BYTES_PER_SPARE_INODE 16384u
+#define GROUP_INODES	      (8 * FS_BLOCK) /* as many bits has its bitmap */
+#define GROUP_BLOCKS	      (8 * FS_BLOCK)
 
 /* Blocks added to get past a size that cannot be had: what a fit may waste. */
 #define STEP 8u
@@ -28,6 +34,32 @@ struct geometry {
 /* A size at which libext2fs would drop the last group. */
 #define DROPPED 1
 
+static uint64_t divide_up(uint64_t a, uint64_t b)
+{
+	return (a + b - 1) / b;
+}
+
+/* Blocks of a group; 0 is libext2fs' own choice, GROUP_BLOCKS. */
+static uint32_t group_size(const struct geometry *g)
+{
+	uint64_t groups = divide_up(g->inodes, GROUP_INODES);
+
+	if (groups < 2 || groups < divide_up(g->blocks, GROUP_BLOCKS))
+		return 0;
+	return (uint32_t)divide_up(g->blocks, groups * 8) * 8;
+}
+
+/*
+ * Where groups are small their own blocks cut more files in two than the
+ * layout reckons with: once at a border, with a block of extents at most.
+ */
+static uint64_t cut_blocks(const struct geometry *g)
+{
+	uint32_t size = group_size(g);
+
+	return size ? 2 * divide_up(g->blocks, size) : 0;
+}
+
 static void fill_param(struct ext2_super_block *s, const struct geometry *g)
 {
 	memset(s, 0, sizeof(*s));
@@ -37,6 +69,7 @@ static void fill_param(struct ext2_super_block *s, const struct geometry *g)
 	s->s_inode_size = INODE_SIZE;
 	s->s_blocks_count = (uint32_t)g->blocks;
 	s->s_inodes_count = (uint32_t)g->inodes;
+	s->s_blocks_per_group = group_size(g);
 	s->s_log_groups_per_flex = 4;
 	s->s_feature_compat =
 		EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_DIR_INDEX;
@@ -89,7 +122,7 @@ static int try_geometry(int fd, const struct geometry *g, bool cut_ok,
 	rc = ext2fs_initialize(name, 0, &param, unixfd_io_manager, fs);
 	if (rc) {
 		close(own);
-		if (rc == EXT2_ET_TOOSMALL)
+		if (rc == EXT2_ET_TOOSMALL || rc == EXT2_ET_TOO_MANY_INODES)
 			return DROPPED;
 		return ext2err_set(e, rc, "begin the file system");
 	}
@@ -108,12 +141,26 @@ static int too_large(struct err *e)
 	return err_set(e, EFBIG, "content does not fit into 16 TiB");
 }
 
+/* Enough of everything in *fs? Else how many blocks more to try with. */
+static uint64_t missing(ext2_filsys fs, const struct geometry *g, uint64_t need)
+{
+	uint64_t free = ext2fs_free_blocks_count(fs->super);
+
+	need += cut_blocks(g);
+	if (free < need)
+		return need - free;
+	return fs->super->s_inodes_count < g->inodes ? STEP : 0;
+}
+
 static int create_to_fit(int fd, struct geometry *g, uint64_t need,
 			 ext2_filsys *fs, struct err *e)
 {
 	g->blocks = need + STEP;
+	/* With one group it is found from there, as ever. */
+	if (g->inodes > GROUP_INODES)
+		g->blocks += divide_up(g->inodes * INODE_SIZE, FS_BLOCK);
 	for (;;) {
-		uint64_t free;
+		uint64_t more;
 		int rc;
 
 		if (g->blocks > UINT32_MAX - 1)
@@ -125,32 +172,47 @@ static int create_to_fit(int fd, struct geometry *g, uint64_t need,
 			g->blocks += STEP;
 			continue;
 		}
-		free = ext2fs_free_blocks_count((*fs)->super);
-		if (free >= need)
+		more = missing(*fs, g, need);
+		if (!more)
 			return 0;
 		ext2fs_free(*fs);
-		g->blocks += need - free;
+		g->blocks += more;
 	}
+}
+
+/* The content does not fit: by how much, a size to fit tells. */
+static int refuse_size(int fd, const struct geometry *given, uint64_t need,
+		       struct err *e)
+{
+	struct geometry g = *given;
+	ext2_filsys fs;
+	int rc = create_to_fit(fd, &g, need, &fs, e);
+
+	if (rc)
+		return rc;
+	ext2fs_free(fs);
+	if (g.blocks <= given->blocks)
+		g.blocks = given->blocks + STEP;
+	err_set(e, ENOSPC, "content does not fit");
+	return err_hint(e, "raise --size by %llu KiB or more, or leave it out",
+			(unsigned long long)(g.blocks - given->blocks) *
+				(FS_BLOCK / 1024));
 }
 
 /* What is cut off at the end of a given size stays unused in the file. */
 static int create_sized(int fd, const struct geometry *g, uint64_t need,
 			ext2_filsys *fs, struct err *e)
 {
-	uint64_t free = 0;
 	int rc = try_geometry(fd, g, true, fs, e);
 
 	if (rc < 0)
 		return rc;
 	if (!rc) {
-		free = ext2fs_free_blocks_count((*fs)->super);
-		if (free >= need)
+		if (!missing(*fs, g, need))
 			return 0;
 		ext2fs_free(*fs);
 	}
-	err_set(e, ENOSPC, "content does not fit");
-	return err_hint(e, "raise --size by %llu KiB or more, or leave it out",
-			(unsigned long long)(need - free) * (FS_BLOCK / 1024));
+	return refuse_size(fd, g, need, e);
 }
 
 int ext4_create(int fd, const struct layout *l, const struct ext4_options *opt,

@@ -187,7 +187,10 @@ static int add_child(struct tree *t, struct tree_node *dir, const char *name,
 	struct tree_node *n;
 
 	if (t->node_n >= TREE_NODES_MAX)
-		return err_set(e, EFBIG, "more than %u files", TREE_NODES_MAX);
+		return err_set(e, EFBIG,
+			       "more than %u files (leave some out with "
+			       "--exclude)",
+			       TREE_NODES_MAX);
 	n = node_new(name);
 	if (!n || !tsearch(n, &dir->children, compare_nodes)) {
 		free(n);

@@ -150,6 +150,23 @@ def subfolders(n):
           fmt=tarfile.USTAR_FORMAT)
 
 
+def many(kind, n, per):
+    """n empty files, folders or files of a byte, so many in each folder; as fast as may be."""
+    what = tarfile.DIRTYPE if kind == "folder" else tarfile.REGTYPE
+    data = b"x" if kind == "small" else b""
+    raw = bytearray(archive([(entry("x" * 16, what), data)],
+                            fmt=tarfile.USTAR_FORMAT)[: 1024 if data else 512])
+    raw[:100] = bytes(100)
+    bare = sum(fix_sum(raw, 0)[:148]) + sum(raw[156:512]) + 8 * 32
+    put = sys.stdout.buffer.write
+    for k in range(int(n)):
+        name = b"%05d/%06d" % (k // int(per), k)
+        raw[:12] = name
+        raw[148:155] = b"%06o\0" % (bare + sum(name))
+        put(raw)
+    put(bytes(1024))
+
+
 def stripes(n):
     """Blocks with as many holes between them."""
     write([(entry("f"), (b"q" * 4096 + b"\0" * 4096) * int(n))])

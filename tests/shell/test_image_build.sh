@@ -198,6 +198,33 @@ odd_tar subfolders 65001 >"$tmp/sub.tar"
 build_ok "$tmp/sub.tar" "$tmp/sub.ext4"
 check '65001 folders in one: e2fsck finds nothing' clean "$tmp/sub.ext4"
 
+# ---- more files than blocks ----
+
+# Groups of blocks are of the usual size or smaller, and all are used.
+for shape in 'empty 32758' 'empty 32759' 'empty 60000' 'small 60000' 'folder 40000' 'empty 300000'; do
+	# shellcheck disable=SC2086 # two words
+	odd_tar many $shape 500000 >"$tmp/many.tar"
+	rm -f "$tmp/many.ext4"
+	build_ok "$tmp/many.tar" "$tmp/many.ext4"
+	check "$shape: e2fsck finds nothing" clean "$tmp/many.ext4"
+	check "$shape: all names" is "$("$tool" ls "$tmp/many.ext4" /00000 | wc -l)" "${shape#* }"
+	check "$shape: hardly anything is free" test "$("$tool" info "$tmp/many.ext4" | sed -n 's/^free: //p')" -lt 300000
+done
+odd_tar many empty 60000 100 >"$tmp/many.tar"
+build_ok "$tmp/many.tar" "$tmp/many.ext4" --free 200M
+check 'many names and space: e2fsck finds nothing' clean "$tmp/many.ext4"
+check 'many names and space: there is both' test "$("$tool" info "$tmp/many.ext4" | sed -n 's/^free-files: //p')" -ge 12800
+build_ok "$tmp/many.tar" "$tmp/many.ext4" --size 1G
+check 'many names, a given size: e2fsck finds nothing' clean "$tmp/many.ext4"
+# What the refusal says is enough.
+enough() {
+	local kib
+	"$tool" build -q --from "$tmp/many.tar" -o "$tmp/sized" --size 1M 2>"$tmp/.err" && return 1
+	kib=$(sed -n 's/.*content does not fit (raise --size by \([0-9]*\) KiB or more, or leave it out)$/\1/p' "$tmp/.err")
+	"$tool" build -q --from "$tmp/many.tar" -o "$tmp/sized" --size $((1024 + kib))K && clean "$tmp/sized"
+}
+check 'many names, too small a size: the message says how much more' enough
+
 # ---- many extents ----
 
 odd_tar stripes 2000 >"$tmp/stripes.tar"
