@@ -17,6 +17,7 @@
 #include "ext4.h"
 #include "layout.h"
 #include "lib/cleanup.h"
+#include "lib/show.h"
 #include "quote.h"
 #include "source.h"
 #include "tree.h"
@@ -200,9 +201,9 @@ static void report(const struct build *b, const struct ext4_result *r)
 
 	if (!b->p)
 		return;
-	fprintf(b->p->to, "made '%s': %s, %s used, %zu names\n",
-		quote_name(b->opt->output).s, progress_bytes(r->size, size),
-		progress_bytes(r->used, used), b->layout.names);
+	show_line(b->p->to, "made '%s': %s, %s used, %zu names",
+		  quote_name(b->opt->output).s, progress_bytes(r->size, size),
+		  progress_bytes(r->used, used), b->layout.names);
 }
 
 static int run_steps(struct build *b, struct err *e)

@@ -8,6 +8,7 @@
 
 #include "image_open.h"
 #include "inspect.h"
+#include "lib/show.h"
 #include "quote.h"
 
 static void print_uuid(const uint8_t *u, FILE *to)
@@ -16,8 +17,8 @@ static void print_uuid(const uint8_t *u, FILE *to)
 
 	fputs("uuid: ", to);
 	for (i = 0; i < 16; i++)
-		fprintf(to, "%s%02x",
-			i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", u[i]);
+		show(to, "%s%02x",
+		     i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", u[i]);
 	fputc('\n', to);
 }
 
@@ -37,8 +38,7 @@ static void print_features(const struct ext2_super_block *s, FILE *to)
 
 		for (bit = 1; bit; bit <<= 1)
 			if (masks[kind] & bit)
-				fprintf(to, " %s",
-					e2p_feature2string(kind, bit));
+				show(to, " %s", e2p_feature2string(kind, bit));
 	}
 	fputc('\n', to);
 }
@@ -50,7 +50,7 @@ static void print_time(uint32_t seconds, FILE *to)
 	struct tm tm;
 
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
-	fprintf(to, "made: %s\n", text);
+	show_line(to, "made: %s", text);
 }
 
 static void print_counts(ext2_filsys fs, FILE *to)
@@ -83,7 +83,7 @@ int inspect_info(const char *image, FILE *to, struct err *e)
 	s = fs->super;
 	memcpy(label, s->s_volume_name, sizeof(s->s_volume_name));
 	print_counts(fs, to);
-	fprintf(to, "label: %s\n", quote_name(label).s);
+	show_line(to, "label: %s", quote_name(label).s);
 	print_uuid(s->s_uuid, to);
 	print_time(s->s_mkfs_time, to);
 	print_features(s, to);

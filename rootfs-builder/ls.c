@@ -16,6 +16,7 @@
 #include "image_open.h"
 #include "inspect.h"
 #include "lib/cleanup.h"
+#include "lib/show.h"
 #include "quote.h"
 
 struct entry {
@@ -89,15 +90,6 @@ static int compare_entries(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static void print_escaped(const char *s, size_t n, FILE *to)
-{
-	for (; n; n--, s++) {
-		char esc[4];
-
-		fwrite(esc, 1, quote_byte((unsigned char)*s, esc), to);
-	}
-}
-
 static void print_mode(uint32_t mode, FILE *to)
 {
 	static const char kinds[] = "?pc?d?b?-?l?s???";
@@ -113,7 +105,7 @@ static void print_mode(uint32_t mode, FILE *to)
 		text[6] = mode & S_IXGRP ? 's' : 'S';
 	if (mode & S_ISVTX)
 		text[9] = mode & S_IXOTH ? 't' : 'T';
-	fputs(text, to);
+	show(to, "%s", text);
 }
 
 static void print_device(const struct ext2_inode *i, FILE *to)
@@ -136,7 +128,7 @@ static void print_time(const struct ext2_inode_large *i, FILE *to)
 		t += (time_t)(i->i_mtime_extra & 3) << 32;
 	if (gmtime_r(&t, &tm))
 		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-	fprintf(to, " %s ", text);
+	show(to, " %s ", text);
 }
 
 static int read_link(const struct ls *s, ext2_ino_t ino, struct ext2_inode *i,
@@ -172,7 +164,7 @@ static int print_target(const struct ls *s, ext2_ino_t ino,
 	if (rc)
 		return rc;
 	fputs(" -> ", s->to);
-	print_escaped(buf, len, s->to);
+	show_name(s->to, buf, len);
 	return 0;
 }
 
@@ -185,7 +177,7 @@ static int print_entry(const struct ls *s, const char *name, ext2_ino_t ino,
 	int rc = 0;
 
 	if (!s->detail) {
-		print_escaped(name, strlen(name), s->to);
+		show_name(s->to, name, strlen(name));
 		fputc('\n', s->to);
 		return 0;
 	}
@@ -200,7 +192,7 @@ static int print_entry(const struct ls *s, const char *name, ext2_ino_t ino,
 	else
 		fprintf(s->to, " %12" PRIu64, (uint64_t)EXT2_I_SIZE(i));
 	print_time(&large, s->to);
-	print_escaped(name, strlen(name), s->to);
+	show_name(s->to, name, strlen(name));
 	if (LINUX_S_ISLNK(i->i_mode))
 		rc = print_target(s, ino, i, e);
 	fputc('\n', s->to);
@@ -284,8 +276,9 @@ static int list_all(struct ls *s, struct err *e)
 		struct folder *f = s->first;
 
 		if (!rc && s->recursive) {
-			fputs(first ? "" : "\n", s->to);
-			print_escaped(f->path, strlen(f->path), s->to);
+			if (!first)
+				fputc('\n', s->to);
+			show_name(s->to, f->path, strlen(f->path));
 			fputs(":\n", s->to);
 		}
 		if (!rc)

@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "inspect.h"
 #include "interrupt.h"
+#include "lib/show.h"
 #include "lib/text.h"
 #include "progress.h"
 
@@ -17,12 +18,7 @@ enum { DONE, FAILED, WRONG_USAGE };
 
 static int fail(const struct err *e, int status)
 {
-	char line[1024];
-	struct text t;
-
-	text_init(&t, line, sizeof(line));
-	text_add_clean(&t, e->msg);
-	fprintf(stderr, "husk-image: %s\n", line);
+	show_line(stderr, "husk-image: %s", e->msg);
 	return status;
 }
 
@@ -44,7 +40,7 @@ static int print(void (*what)(struct text *t))
 
 	text_init(&t, buf, sizeof(buf));
 	what(&t);
-	fputs(buf, stdout);
+	show_raw(stdout, buf);
 	return finish_stdout();
 }
 

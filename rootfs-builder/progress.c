@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/show.h"
+
 #define MS 1000000ll
 
 static int64_t now_ns(void)
@@ -77,7 +79,8 @@ void progress_set(struct progress *p, uint64_t done)
 		return;
 	p->next_draw = now + 100 * MS;
 	p->drawn = true;
-	fprintf(p->to, "\r\033[K%s: %s", p->what, progress_bytes(done, bytes));
+	fputs("\r\033[K", p->to);
+	show(p->to, "%s: %s", p->what, progress_bytes(done, bytes));
 	if (p->total)
 		draw_left(p, now);
 	fflush(p->to);
@@ -99,5 +102,5 @@ void progress_end(struct progress *p)
 	if (!p)
 		return;
 	progress_clear(p);
-	fprintf(p->to, "%s: %s\n", p->what, progress_bytes(p->done, bytes));
+	show_line(p->to, "%s: %s", p->what, progress_bytes(p->done, bytes));
 }

@@ -12,13 +12,9 @@ struct quoted {
 };
 
 /*
- * name with control bytes, 0x7f and backslashes as \ooo; bytes >= 0x80 stay
- * (UTF-8). What does not fit is cut and ends in "...". Returned by value, so
- * that quote_name(x).s can stand in an argument list.
+ * name as text_add_name has it. What does not fit is cut and ends in "...".
+ * Returned by value, so that quote_name(x).s can stand in an argument list.
  */
 struct quoted quote_name(const char *name);
-
-/* The same escape for one byte: writes 1 or 4 characters, returns how many. */
-unsigned int quote_byte(unsigned char c, char out[4]);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "jail_policy.h"
 #include "lib/json.h"
-#include "lib/text.h"
+#include "lib/show.h"
 
 #define CHECK_FORMAT 1
 
@@ -42,35 +42,22 @@ static const struct {
 	[ANSWER_OK] = { "ok", "\033[32m" },
 };
 
-/* Paths are a user's text: cleaned before they meet a terminal. */
-static void print_clean(FILE *out, const char *before, const char *s)
-{
-	char buf[CHECK_TEXT_MAX];
-	struct text t;
-
-	text_init(&t, buf, sizeof(buf));
-	text_add_clean(&t, s);
-	fprintf(out, "%s%s\n", before, buf);
-}
-
 static void print_human(FILE *out, const struct survey *s, bool colour)
 {
 	for (unsigned i = 0; i < s->nr; i++) {
 		const struct question *q = &s->question[i];
 
-		fprintf(out, "%s%-3s%s%-27s",
-			colour ? answer_looks[q->answer].colour : "",
-			answer_looks[q->answer].word, colour ? "\033[0m" : "",
-			q->name);
-		print_clean(out, " ", q->text);
+		show_raw(out, colour ? answer_looks[q->answer].colour : "");
+		show(out, "%-3s", answer_looks[q->answer].word);
+		show_raw(out, colour ? "\033[0m" : "");
+		show_line(out, "%-27s %s", q->name, q->text);
 		if (is_no(q) && q->hint[0])
-			print_clean(out, "       -> ", q->hint);
+			show_line(out, "       -> %s", q->hint);
 	}
-	fprintf(out, "%s\n",
-		is_fit(s) ? "this host is fit to run jobs"
-			  : "this host is not fit to run jobs");
+	show_line(out, "this host is %sfit to run jobs",
+		  is_fit(s) ? "" : "not ");
 	if (s->strict && is_fit(s))
-		fprintf(out, "%s\n",
+		show_line(out, "%s",
 			check_is_sound(s)
 				? "it is set up for strangers' jobs"
 				: "it is not set up for strangers' jobs "
@@ -133,7 +120,8 @@ static void print_json(FILE *out, const struct survey *s)
 	json_end(&j, ']');
 	put_system_calls(&j);
 	json_end(&j, '}');
-	fprintf(out, "%s\n", buf);
+	show_raw(out, buf);
+	show_raw(out, "\n");
 }
 
 void check_report(FILE *out, const struct survey *s, unsigned how)

@@ -9,6 +9,7 @@
 #include "create.h"
 
 #include "lib/cleanup.h"
+#include "lib/show.h"
 #include "run_internal.h"
 #include "template.h"
 #include "version.h"
@@ -164,8 +165,7 @@ int create_template(const struct config *c, const struct run_start *start,
 	run_init(&run, c, start, &o);
 	run.till_rest = true;
 	if (progress)
-		fprintf(progress, c->warm ? "booting, warming up\n" :
-					    "booting\n");
+		show_line(progress, "booting%s", c->warm ? ", warming up" : "");
 	r = run_set_up(&run, e);
 	if (!r) {
 		/* Names of files cannot be asked for inside the jail. */
@@ -225,24 +225,24 @@ int create_info(const char *path, FILE *out, struct err *e)
 	created = (time_t)id->created;
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC",
 		 gmtime_r(&created, &tm));
-	fprintf(out, "template   %s, format %u\n", path, TEMPLATE_VERSION);
-	fprintf(out, "made       %s by husk %s (%s)\n", date, id->husk_version,
-		id->husk_commit);
-	fprintf(out, "machine    %llu MiB, %u CPU%s\n",
-		(unsigned long long)(id->memory >> 20), id->cpus,
-		id->cpus > 1 ? "s" : "");
-	fprintf(out, "memory     %llu KiB in %u extents\n",
-		(unsigned long long)(memory_bytes(&t) >> 10), t.nr_extents);
-	fprintf(out,
-		"touched    %llu KiB written, %llu KiB read at the start of a "
-		"copy\n",
-		(unsigned long long)(touched_bytes(&t, true) >> 10),
-		(unsigned long long)(touched_bytes(&t, false) >> 10));
-	fprintf(out, "kernel     %s (%s)\n", id->kernel, id->kernel_salt);
-	fprintf(out, "image      %s, %llu bytes\n", id->image,
-		(unsigned long long)id->image_size);
+	show_line(out, "template   %s, format %u", path, TEMPLATE_VERSION);
+	show_line(out, "made       %s by husk %s (%s)", date, id->husk_version,
+		  id->husk_commit);
+	show_line(out, "machine    %llu MiB, %u CPU%s",
+		  (unsigned long long)(id->memory >> 20), id->cpus,
+		  id->cpus > 1 ? "s" : "");
+	show_line(out, "memory     %llu KiB in %u extents",
+		  (unsigned long long)(memory_bytes(&t) >> 10), t.nr_extents);
+	show_line(out,
+		  "touched    %llu KiB written, %llu KiB read at the start of "
+		  "a copy",
+		  (unsigned long long)(touched_bytes(&t, true) >> 10),
+		  (unsigned long long)(touched_bytes(&t, false) >> 10));
+	show_line(out, "kernel     %s (%s)", id->kernel, id->kernel_salt);
+	show_line(out, "image      %s, %llu bytes", id->image,
+		  (unsigned long long)id->image_size);
 	if (id->warm)
-		fprintf(out, "warm       %s\n", id->command);
+		show_line(out, "warm       %s", id->command);
 	template_close(&t);
 	return 0;
 }
@@ -258,9 +258,9 @@ int create_verify(const char *path, FILE *out, struct err *e)
 	if (r)
 		err_prefix(e, "verify template '%s': ", path);
 	else
-		fprintf(out, "%s: whole, %llu KiB of memory in %u extents\n",
-			path, (unsigned long long)(memory_bytes(&t) >> 10),
-			t.nr_extents);
+		show_line(out, "%s: whole, %llu KiB of memory in %u extents",
+			  path, (unsigned long long)(memory_bytes(&t) >> 10),
+			  t.nr_extents);
 	template_close(&t);
 	return r;
 }

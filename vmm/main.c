@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "create.h"
 #include "lib/cleanup.h"
+#include "lib/show.h"
 #include "lib/text.h"
 #include "outcome.h"
 #include "paths.h"
@@ -93,13 +94,13 @@ static OWN_FRAME int print_help(void)
 	char buf[CLI_HELP_MAX];
 
 	cli_help(buf, sizeof(buf));
-	fputs(buf, stdout);
+	show_raw(stdout, buf);
 	return finish_stdout(0);
 }
 
 static int print_version(void)
 {
-	printf("husk %s (%s)\n", version_number, version_commit);
+	show_line(stdout, "husk %s (%s)", version_number, version_commit);
 	return finish_stdout(0);
 }
 

@@ -60,6 +60,21 @@ def test_streams():
     eq((r.rc, r.out), (5, b""), "without input")
 
 
+def test_info_is_clean():
+    """template info: what the file says reaches a terminal as text"""
+    of = sh("echo >&$HUSK_READY_FD; cat # \033[31m \u009b31m \u202e \n")
+    r = husk_raw(["template", "info", of])
+    eq(r.rc, 0)
+    check(r.out.endswith(b"cat # \\033[31m \\302\\23331m \\342\\200\\256 \\012\n"), "%r" % r.out)
+    # The file itself may say anything: a stranger wrote it.
+    name = scratch("n\u009b\x1b[31m\n", head_of(of, -1))
+    os.utime(name, ns=(os.stat(of).st_mtime_ns,) * 2)
+    for what in ("info", "verify"):
+        r = husk_raw(["template", what, name])
+        eq(r.rc, 0)
+        check(b"n\\302\\233\\033[31m\\012" in r.out and not set(r.out) & {0x1b, 0x9b}, "%s: %r" % (what, r.out))
+
+
 def test_held_output():
     """what it wrote while it warmed up comes first, in each copy"""
     of = sh('echo early; echo err >&2; echo >&$HUSK_READY_FD; read l; echo $l')

@@ -72,7 +72,7 @@ check "an option of the other command" refused \
 check "check with a command" refused \
 	"husk: 'husk check' runs no command, but 'x' was given" check x
 check "control characters do not reach the terminal" refused \
-	"husk: unknown option '--a??\[31mb?' (see 'husk --help')" run $'--a\n\e[31mb\xff' x
+	"husk: unknown option '--a\\\\012\\\\033\[31mb\\\\377' (see 'husk --help')" run $'--a\n\e[31mb\xff' x
 check "a word of 100,000 bytes still gives one line with its hint" refused \
 	"husk: --user 'xxx*xxx': not UID or UID:GID (*)" \
 	run --user "$(head -c 100000 /dev/zero | tr '\0' x)" x

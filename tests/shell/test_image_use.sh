@@ -132,6 +132,24 @@ check 'ls -l of devices and odd modes' cmp <("$tool" ls -l "$tmp/kinds") <(
 	END
 )
 
+# Names that would speak to a terminal: C1 controls as UTF-8 and bare, text that
+# runs backwards, a newline, half a character.
+mkdir "$tmp/odd-names"
+touch "$tmp/odd-names/"$'c1\xc2\x9b31m' "$tmp/odd-names/"$'raw\x9b' "$tmp/odd-names/"$'bidi\xe2\x80\xaetxt' \
+	"$tmp/odd-names/"$'nl\n' "$tmp/odd-names/"$'cut\xe2\x82' "$tmp/odd-names/"$'fine\xc3\xa9'
+ln -s $'to\xc2\x9b' "$tmp/odd-names/link"
+build_ok "$tmp/odd-names" "$tmp/odd-names.ext4" --label $'l\xc2\x9b\xe2\x80\xae'
+check 'ls of names for a terminal' cmp <("$tool" ls "$tmp/odd-names.ext4") <(
+	printf '%s\n' 'bidi\342\200\256txt' 'c1\302\23331m' 'cut\342\202' $'fine\xc3\xa9' link 'nl\012' 'raw\233'
+)
+check 'ls -l of targets for a terminal' has_line <("$tool" ls -l "$tmp/odd-names.ext4") ' link -> to.302.233$'
+check 'info of a label for a terminal' is "$(info "$tmp/odd-names.ext4" label)" 'l\302\233\342\200\256'
+speak() {
+	"$tool" ls "$tmp"/$'none\xc2\x9b\x9b\xe2\x80\xae' 2>"$tmp/.err"
+	is "$(cat "$tmp/.err")" "husk-image: read '$tmp/none\\302\\233\\233\\342\\200\\256': open: No such file or directory"
+}
+check 'an error about a name for a terminal' speak
+
 # ---- what it shows ----
 
 "$tool" build --from "$tree" -o "$tmp/shown" >"$tmp/.out" 2>"$tmp/.err"

@@ -49,7 +49,7 @@ put vmm/lib/a.h 'int a_one(void);'
 put vmm/lib/a.c '#include "lib/a.h"' '' 'int a_one(void)' '{' '	return 1;' '}'
 put vmm/core/b.h '#include "lib/a.h"'
 script tests/run 'set -eu' 'echo "$1"'
-for lint in bans headers layers opening shell sizes text; do
+for lint in bans headers layers opening print shell sizes text; do
 	check "a clean tree passes: $lint" "$tree/tests/lint/$lint.sh"
 done
 
@@ -121,6 +121,35 @@ allowed() {
 }
 check "bans: comments, strings and longer names are free" allowed
 rm "$tree/vmm/core/ok.c"
+
+# prints CODE PATTERN [FILE]: caught by its rule.
+prints() {
+	local f=${3:-vmm/ban.c}
+	put "$f" 'static void f(FILE *f)' '{' "	$1" '}'
+	catches print "$f:5: $2" "$f"
+}
+check "print: %s" prints 'fprintf(f, "x %s", s);' 'prints a string past'
+check "print: %-.*s over two lines" prints 'fprintf(f, "x %d"
+		" %-.*s", 1, 2, s);' 'prints a string past'
+check "print: %c" prints 'if (x) printf("%c", c);' 'prints a string past'
+check "print: a format from elsewhere" prints 'fprintf(f, fmt, 1);' 'prints with a format'
+check "print: a choice of formats" prints 'fprintf(f, x ? "a" : s);' 'prints with a format'
+check "print: fputs" prints 'fputs(s, f);' 'prints what is no literal'
+check "print: fputc" prints 'fputc(*s, f);' 'prints what is no literal'
+check "print: fwrite" prints 'fwrite(s, 1, n, f);' 'prints past' rootfs-builder/ban.c
+check "print: vfprintf" prints 'vfprintf(f, fmt, ap);' 'prints past'
+check "print: write to stderr" prints 'write(STDERR_FILENO, s, n);' 'prints past'
+check "print: show_raw" prints 'show_raw(f, s);' 'show_raw is for'
+may_print() {
+	put vmm/ok.c '/* fputs(s, f); */' 'fputs("s", f);' "fputc('\n', f);" \
+		'fprintf(f, "%5u: %" PRIu64 " %%\n", u, v);' \
+		'show(f, "%s", s);' 'show_line(f, "%s", s);' \
+		'text_printf(&t, "%s", s);' 'snprintf(b, n, "%s", s);' \
+		'n = write(fd, s, n);'
+	"$tree/tests/lint/print.sh"
+}
+check "print: literals, numbers, memory and lib/show.c are free" may_print
+rm "$tree/vmm/ok.c"
 
 echo 'int x;' >"$tree/vmm/core/o.c"
 check "opening: no SPDX line" catches opening 'core/o.c: no SPDX' vmm/core/o.c

@@ -80,6 +80,7 @@ static const struct {
 	{"\xc2\x80\xc2\x9f\xc2\xa0", 64, "\"\\u0080\\u009f\xc2\xa0\""},
 	{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 64,
 	 "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""},
+	{"\xe2\x80\xae\xf3\xa0\x81\x81", 64, "\"\\u202e\\udb40\\udc41\""},
 	{"\xff", 64, "\"\\ufffd\""},
 	{"a\xe2\x82", 64, "\"a\\ufffd\\ufffd\""},
 	{"\xed\xa0\x80", 64, "\"\\ufffd\\ufffd\\ufffd\""},

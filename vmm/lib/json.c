@@ -61,6 +61,16 @@ void json_int(struct json *j, const char *key, int64_t value)
 	text_printf(&j->text, "%" PRId64, value);
 }
 
+/* One that is not shown as it is, see RFC 8259, section 7. */
+static void put_escaped(struct text *t, uint32_t c)
+{
+	if (c > 0xffff) {
+		text_printf(t, "\\u%04x", 0xd800 + ((c - 0x10000) >> 10));
+		c = 0xdc00 + (c & 0x3ff);
+	}
+	text_printf(t, "\\u%04x", c);
+}
+
 /* Writes the character at `s`, `len` bytes (0: not UTF-8), as JSON has it. */
 static void put_char(struct text *t, const char *s, size_t len)
 {
@@ -74,8 +84,8 @@ static void put_char(struct text *t, const char *s, size_t len)
 	p = len == 1 && *s ? strchr(plain, *s) : NULL;
 	if (p)
 		text_printf(t, "\\%c", letter[p - plain]);
-	else if (text_is_control(s, len))
-		text_printf(t, "\\u%04x", (unsigned char)s[len - 1]);
+	else if (text_is_unsafe(s, len))
+		put_escaped(t, text_utf8_code(s, len));
 	else
 		text_add(t, s, len);
 }
@@ -83,7 +93,7 @@ static void put_char(struct text *t, const char *s, size_t len)
 void json_string(struct json *j, const char *key, const char *value, size_t max)
 {
 	size_t left, used = 0, cut = 0, pos = 0;
-	char one[8];
+	char one[16];
 	struct text t;
 
 	if (!value) {

@@ -79,27 +79,98 @@ size_t text_utf8_len(const char *s, size_t n)
 	return len;
 }
 
-bool text_is_control(const char *s, size_t len)
+uint32_t text_utf8_code(const char *s, size_t len)
 {
-	uint8_t c = (uint8_t)s[0];
+	uint32_t c = (uint8_t)s[0];
 
-	if (len == 1)
-		return c < 0x20 || c == 0x7f;
-	return len == 2 && c == 0xc2 && (uint8_t)s[1] < 0xa0;
+	if (len > 1)
+		c &= 0x7fu >> len;
+	for (size_t i = 1; i < len; i++)
+		c = c << 6 | ((uint8_t)s[i] & 0x3f);
+	return c;
 }
 
-void text_add_clean(struct text *t, const char *s)
+static const struct {
+	uint32_t first, last;
+} unsafe[] = {
+	{0, 0x1f},	   {0x7f, 0x9f},     {0xad, 0xad},
+	{0x61c, 0x61c},	   {0x180e, 0x180e}, {0x200b, 0x200b},
+	{0x200e, 0x200f},  {0x2028, 0x202e}, {0x2060, 0x206f},
+	{0xfeff, 0xfeff},  {0xfff9, 0xfffb}, {0xfffe, 0xffff},
+	{0xe0000, 0xe0fff},
+};
+
+bool text_is_unsafe(const char *s, size_t len)
+{
+	uint32_t c = text_utf8_code(s, len);
+
+	for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++)
+		if (c >= unsafe[i].first && c <= unsafe[i].last)
+			return true;
+	return false;
+}
+
+size_t text_safe_len(const char *s, size_t n, bool is_name)
+{
+	size_t safe = 0;
+
+	while (safe < n) {
+		size_t len = text_utf8_len(s + safe, n - safe);
+
+		if (!len || text_is_unsafe(s + safe, len) ||
+		    (is_name && s[safe] == '\\'))
+			break;
+		safe += len;
+	}
+	return safe;
+}
+
+void text_escape(char out[4], char c)
+{
+	uint8_t u = (uint8_t)c;
+
+	out[0] = '\\';
+	out[1] = (char)('0' + (u >> 6));
+	out[2] = (char)('0' + (u >> 3 & 7));
+	out[3] = (char)('0' + (u & 7));
+}
+
+/* `n` bytes that mean something only together. */
+static void add_whole(struct text *t, const char *s, size_t n)
+{
+	size_t room = t->size - 1 - text_len(t);
+
+	text_add(t, n <= room ? s : "....", n);
+}
+
+static void add_foreign(struct text *t, const char *s, bool is_name)
 {
 	size_t left = strlen(s);
 
 	while (left) {
-		size_t len = text_utf8_len(s, left);
+		size_t safe = text_safe_len(s, left, is_name), step;
+		char esc[4];
 
-		if (!len || text_is_control(s, len))
-			text_add(t, "?", 1);
-		else
-			text_add(t, s, len);
-		s += len ? len : 1;
-		left -= len ? len : 1;
+		for (size_t at = 0; at < safe; at += step) {
+			step = text_utf8_len(s + at, safe - at);
+			add_whole(t, s + at, step);
+		}
+		s += safe;
+		left -= safe;
+		if (!left)
+			break;
+		text_escape(esc, *s++);
+		left--;
+		add_whole(t, esc, sizeof(esc));
 	}
+}
+
+void text_add_clean(struct text *t, const char *s)
+{
+	add_foreign(t, s, false);
+}
+
+void text_add_name(struct text *t, const char *s)
+{
+	add_foreign(t, s, true);
 }

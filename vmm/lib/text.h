@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct text {
 	char *buf;	/* borrowed */
@@ -24,11 +25,15 @@ void text_printf(struct text *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * Append a string that somebody else chose (a user, a guest) so that it stays
- * on its line and a terminal obeys nothing in it: control characters and
- * bytes that are not UTF-8 become '?'.
+ * Append text that somebody else chose (a user, an archive, a guest), so that
+ * it stays on its line and a terminal obeys nothing in it: each byte of a
+ * character that is no visible one (text_is_unsafe) or no UTF-8 becomes \ooo,
+ * in octal. Names get their backslashes so, too, and can be read back;
+ * cleaning what is clean changes nothing, so a line may quote names. What does
+ * not fit ends in dots.
  */
 void text_add_clean(struct text *t, const char *s);
+void text_add_name(struct text *t, const char *s);
 
 /* Bytes in the buffer, without the NUL. */
 size_t text_len(const struct text *t);
@@ -42,7 +47,21 @@ bool text_is_whole(const struct text *t);
  */
 size_t text_utf8_len(const char *s, size_t n);
 
-/* True for the UTF-8 encodings of U+0000..001F and U+007F..009F. */
-bool text_is_control(const char *s, size_t len);
+/*
+ * True for a character, one that text_utf8_len accepts, that moves, hides or
+ * reorders others: controls (C0, DEL, C1), separators of lines, marks of
+ * direction, zero width but for the two joiners that scripts need, tags.
+ */
+bool text_is_unsafe(const char *s, size_t len);
+
+/* Its code point. */
+uint32_t text_utf8_code(const char *s, size_t len);
+
+/*
+ * The longest piece at `s` of `n` > 0 bytes that may be shown as it is; with 0
+ * the first byte may not, and text_escape writes its four characters, no NUL.
+ */
+size_t text_safe_len(const char *s, size_t n, bool is_name);
+void text_escape(char out[4], char c);
 
 #endif
