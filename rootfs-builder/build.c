@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "ext4.h"
 #include "layout.h"
 #include "lib/cleanup.h"
+#include "lib/outfile.h"
 #include "lib/show.h"
 #include "quote.h"
 #include "source.h"
@@ -29,9 +31,8 @@ struct build {
 	struct tree tree;
 	struct layout layout;
 	struct spool spool;
-	char *output; /* the image, through links if it is one */
+	struct outfile out; /* the image */
 	char *folder; /* where it goes */
-	char *temp;   /* its name while it is written, or NULL */
 	int from;     /* the source */
 	bool from_is_dir;
 	bool direct; /* data is read from the archive again */
@@ -45,37 +46,32 @@ static int blame(struct err *e, const char *what, const char *object)
 	return err_prefix(e, "%s '%s': ", what, quote_name(object).s);
 }
 
-/* A link to an image stays one: what it leads to is replaced. */
-static int find_output(struct build *b, struct err *e)
+/*
+ * The folder's own name, for the spool and for messages. Without /proc it is
+ * that of the output as it was given.
+ */
+static int name_folder(struct build *b, struct err *e)
 {
-	auto_free char *copy = NULL;
+	char link[32], path[PATH_MAX];
+	auto_free char *given = strdup(b->opt->output);
+	ssize_t n;
 
-	b->output = realpath(b->opt->output, NULL);
-	if (!b->output)
-		b->output = strdup(b->opt->output);
-	if (b->output)
-		copy = strdup(b->output);
-	if (copy)
-		b->folder = strdup(dirname(copy));
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", b->out.dir);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n > 0) {
+		path[n] = '\0';
+		b->folder = strdup(path);
+	} else if (given) {
+		b->folder = strdup(dirname(given));
+	}
 	return b->folder ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
 static int check_output(struct build *b, struct err *e)
 {
-	struct stat st;
+	int rc = outfile_find(&b->out, b->opt->output, e);
 
-	if (find_output(b, e))
-		return -e->code;
-	if (!stat(b->output, &st) && !S_ISREG(st.st_mode))
-		return err_set(e, EEXIST, "exists and is no regular file");
-	if (stat(b->folder, &st))
-		return err_sys(e, "folder '%s'", quote_name(b->folder).s);
-	if (!S_ISDIR(st.st_mode))
-		return err_set(e, ENOTDIR, "'%s' is not a folder",
-			       quote_name(b->folder).s);
-	if (access(b->folder, W_OK | X_OK))
-		return err_sys(e, "folder '%s'", quote_name(b->folder).s);
-	return 0;
+	return rc ? rc : name_folder(b, e);
 }
 
 static int open_source(struct build *b, struct err *e)
@@ -114,7 +110,7 @@ static int read_source(struct build *b, struct err *e)
 	if (rc)
 		return rc;
 	b->spool.dir = b->folder;
-	if (!stat(b->folder, &st)) {
+	if (!fstat(b->out.dir, &st)) {
 		env.has_output = true;
 		env.output_dev = st.st_dev;
 		env.output_ino = st.st_ino;
@@ -124,35 +120,6 @@ static int read_source(struct build *b, struct err *e)
 	else
 		rc = source_read_tar(&env, b->from, &b->direct, e);
 	return rc ? rc : spool_flush(&b->spool, e);
-}
-
-static int open_temp(struct build *b, struct err *e)
-{
-	auto_free char *copy = strdup(b->output);
-	mode_t mask;
-	int fd;
-
-	if (!copy || asprintf(&b->temp, "%s/.%s.XXXXXX", b->folder,
-			      basename(copy)) < 0) {
-		b->temp = NULL;
-		return err_set(e, ENOMEM, "out of memory");
-	}
-	fd = mkostemp(b->temp, O_CLOEXEC);
-	if (fd < 0) {
-		err_sys(e, "make a file in '%s'", quote_name(b->folder).s);
-		free(b->temp);
-		b->temp = NULL;
-		return -e->code;
-	}
-	/* mkostemp makes it private; an image is as open as umask lets it. */
-	mask = umask(0);
-	umask(mask);
-	if (fchmod(fd, 0666 & ~mask)) {
-		err_sys(e, "set the mode");
-		close(fd);
-		return -e->code;
-	}
-	return fd;
 }
 
 /*
@@ -178,21 +145,14 @@ static int write_image(struct build *b, struct ext4_result *out, struct err *e)
 		.dir_fd = b->from_is_dir ? b->from : -1,
 		.spool_fd = b->spool.fd,
 	};
-	auto_fd fd = open_temp(b, e);
-	int rc;
+	int rc = outfile_create(&b->out, 0666, e);
 
-	if (fd < 0)
-		return fd;
-	rc = ext4_write(fd, &b->layout, &eo, &data, b->in, b->p, out, e);
+	if (!rc)
+		rc = ext4_write(b->out.fd, &b->layout, &eo, &data, b->in, b->p,
+				out, e);
 	if (!rc)
 		rc = interrupt_check(b->in, e);
-	if (rc)
-		return rc;
-	if (rename(b->temp, b->output))
-		return err_sys(e, "rename");
-	free(b->temp);
-	b->temp = NULL;
-	return 0;
+	return rc ? rc : outfile_commit(&b->out, e);
 }
 
 static void report(const struct build *b, const struct ext4_result *r)
@@ -241,17 +201,15 @@ int build_image(const struct build_options *opt, struct interrupt *in,
 	int rc;
 
 	spool_init(&b.spool, NULL);
+	outfile_init(&b.out);
 	rc = run_steps(&b, e);
 	progress_clear(p);
-	if (b.temp)
-		unlink(b.temp);
+	outfile_fini(&b.out);
 	if (b.from >= 0)
 		close(b.from);
 	layout_free(&b.layout);
 	tree_free(&b.tree);
 	spool_free(&b.spool);
-	free(b.temp);
-	free(b.output);
 	free(b.folder);
 	return rc;
 }

@@ -184,7 +184,7 @@ static int watch_maker(struct supervisor *s, const struct template_file *file)
 	struct supervisor_end end;
 	struct err e;
 
-	supervisor_wait(s, file->fd, &end);
+	supervisor_wait(s, (int[]){file->out.fd, file->out.dir}, &end);
 	if (end.late)
 		err_set(&e, ETIME, "make the template: time limit reached");
 	else if (end.signal)
@@ -207,7 +207,7 @@ static void try_out(const struct config *c, const struct template_file *file,
 	if (!s.pid)
 		exit(rehearse(c, &start, file, which, &e) ? STATUS_FAILURE :
 							    0);
-	supervisor_wait(&s, file->fd, &end);
+	supervisor_wait(&s, (int[]){file->out.fd, file->out.dir}, &end);
 }
 
 /* So is one in small pages. */
@@ -324,7 +324,7 @@ static int watch_machine(const struct config *c, struct supervisor *s,
 	struct outcome o;
 	struct err e;
 
-	supervisor_wait(s, start->status_fd, &end);
+	supervisor_wait(s, (int[]){start->status_fd, -1}, &end);
 	if (!end.signal && !end.late)
 		return end.status;
 	supervisor_explain(&end, &e);

@@ -19,6 +19,7 @@
 #include "measure.h"
 #include "run_internal.h"
 
+#include <stdio.h>
 #include <sys/mman.h>
 
 /* A warm command may go on without input; ours ends, on slow hosts too. */
@@ -141,13 +142,15 @@ int rehearse(const struct config *c, const struct run_start *start,
 					     start->supervisor };
 	struct config own = *c;
 	struct list list = { .nr = 0 };
+	char path[32];
 	struct outcome o;
 	struct run run = { 0 };
 	int r;
 
 	list.t = &run.template;
 
-	own.template = file->part;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->out.fd);
+	own.template = path;
 	own.warm = false;
 	own.timeout_ns = c->warm ? PATIENCE_WARM_NS : PATIENCE_NS;
 	own.timeout_from = TIMEOUT_FROM_START;

@@ -5,6 +5,7 @@
  */
 #include "run_open.h"
 
+#include "lib/outfile.h"
 #include "lib/sweep.h"
 
 #include <errno.h>
@@ -14,18 +15,14 @@
 
 int run_open_output(const char *what, const char *path, struct err *e)
 {
-	int fd = open(path,
-		      O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-		      0666);
+	int fd = outfile_open_stream(path, e);
 
-	if (fd < 0 && errno == ENXIO)
+	if (fd == -ENXIO)
 		return err_set(e, ENXIO,
 			       "open %s '%s': nobody reads this FIFO (start "
 			       "the reader first)",
 			       what, path);
-	if (fd < 0)
-		return err_sys(e, "open %s '%s'", what, path);
-	return fd;
+	return fd < 0 ? err_prefix(e, "open %s '%s': ", what, path) : fd;
 }
 
 static int check_fd(const char *what, int fd, struct err *e)

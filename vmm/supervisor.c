@@ -166,15 +166,15 @@ static bool reap(struct supervisor *s, struct supervisor_end *end)
 	return true;
 }
 
-void supervisor_wait(struct supervisor *s, int keep,
+void supervisor_wait(struct supervisor *s, const int keep[2],
 		     struct supervisor_end *end)
 {
-	const int needed[] = { STDERR_FILENO, keep, s->late_fd };
+	const int needed[] = { STDERR_FILENO, keep[0], keep[1], s->late_fd };
 	uint64_t late;
 	sigset_t set;
 
 	cleanup_fd(&s->parent_fd);
-	sweep_fds(0, needed, 3);
+	sweep_fds(0, needed, 4);
 	fill_signals(&set, 0);
 	while (!reap(s, end)) {
 		int sig = sigwaitinfo(&set, NULL);

@@ -47,11 +47,11 @@ int supervisor_split(struct supervisor *s, bool isolate, struct err *e);
 void supervisor_bind(const struct supervisor *s);
 
 /*
- * Supervisor: close all but stderr and `keep` (-1: nothing), pass SIGINT,
+ * Supervisor: close all but stderr and `keep` (-1: none), pass SIGINT,
  * SIGTERM and SIGHUP on, stop and continue with it, until the machine has
  * ended. The signals are unblocked then.
  */
-void supervisor_wait(struct supervisor *s, int keep,
+void supervisor_wait(struct supervisor *s, const int keep[2],
 		     struct supervisor_end *end);
 
 /* What killed it, as an error; returns -e->code. */

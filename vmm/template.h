@@ -29,6 +29,7 @@
 #include "arch/arch.h"
 #include "core/gmem.h"
 #include "lib/err.h"
+#include "lib/outfile.h"
 #include "template_identity.h"
 
 #include <stddef.h>
@@ -91,9 +92,9 @@ struct template_source {
 
 /* A template on its way: beside `path` until it is complete. */
 struct template_file {
-	int fd;			/* owned; -1: closed */
+	struct outfile out;	/* owned; out.fd is what is written */
 	uint64_t created;	/* seconds; to be its modification time */
-	char path[4096], part[4096];
+	char path[4096];
 };
 
 /*

@@ -254,26 +254,34 @@ static int write_parts(struct writer *w, const struct template_source *s,
 	return r ? r : write_head(w, s);
 }
 
+static int find_file(struct template_file *f, const char *path, struct err *e)
+{
+	int n = snprintf(f->path, sizeof(f->path), "%s", path);
+	int r = outfile_find(&f->out, path, e);
+
+	/* A folder stands for a file in it: a name need not be thought of. */
+	if (r == -EISDIR) {
+		outfile_fini(&f->out);
+		n = snprintf(f->path, sizeof(f->path), "%s/template.husk",
+			     path);
+		r = outfile_find(&f->out, f->path, e);
+	}
+	return n < (int)sizeof(f->path) ? r :
+		err_set(e, ENAMETOOLONG, "%s", strerror(ENAMETOOLONG));
+}
+
 int template_begin(struct template_file *f, const char *path, struct err *e)
 {
-	struct stat st;
-	int n;
+	int r;
 
-	f->fd = -1;
 	f->created = (uint64_t)time(NULL);
-	/* A folder stands for a file in it: a name need not be thought of. */
-	n = snprintf(f->path, sizeof(f->path),
-		     !stat(path, &st) && S_ISDIR(st.st_mode) ?
-			     "%s/template.husk" : "%s", path);
-	if (n < (int)sizeof(f->path))
-		n = snprintf(f->part, sizeof(f->part), "%s.%d.part", f->path,
-			     (int)getpid());
-	if (n >= (int)sizeof(f->part))
-		return err_set(e, ENAMETOOLONG, "write template '%s'", path);
-	f->fd = open(f->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-	if (f->fd < 0)
-		return err_sys(e, "write template '%s'", f->path);
-	return 0;
+	r = find_file(f, path, e);
+	if (!r)
+		r = outfile_create(&f->out, 0444, e);
+	if (!r)
+		return 0;
+	outfile_fini(&f->out);
+	return err_prefix(e, "write template '%s': ", path);
 }
 
 int template_write(const struct template_file *f,
@@ -281,7 +289,7 @@ int template_write(const struct template_file *f,
 		   void (*progress)(void *opaque, uint64_t done, uint64_t all),
 		   void *opaque, struct err *e)
 {
-	struct writer w = { .fd = f->fd, .created = f->created };
+	struct writer w = { .fd = f->out.fd, .created = f->created };
 	int r = write_parts(&w, s, progress, opaque);
 
 	free(w.head);
@@ -355,7 +363,7 @@ int template_add_touched(const struct template_file *f,
 	int r = head ? append_runs(t, head, room, &h, runs, nr) : -ENOMEM;
 
 	if (!r)
-		r = write_at(f->fd, head, h.head_len, 0);
+		r = write_at(f->out.fd, head, h.head_len, 0);
 	return r ? err_set(e, -r, "write template '%s': %s", f->path,
 			   strerror(-r)) : 0;
 }
@@ -363,17 +371,12 @@ int template_add_touched(const struct template_file *f,
 int template_finish(struct template_file *f, bool keep, struct err *e)
 {
 	struct timespec stamp = { .tv_sec = (time_t)f->created };
-	bool done = keep &&
-		    !futimens(f->fd, (struct timespec[]){ stamp, stamp }) &&
-		    !rename(f->part, f->path);
+	int r = 0;
 
-	if (done) {
-		cleanup_fd(&f->fd);
-		return 0;
-	}
-	if (keep)
-		err_sys(e, "write template '%s'", f->path);
-	cleanup_fd(&f->fd);
-	unlink(f->part);
-	return keep ? -e->code : 0;
+	if (keep && futimens(f->out.fd, (struct timespec[]){ stamp, stamp }))
+		r = err_set(e, errno, "%s", strerror(errno));
+	if (keep && !r)
+		r = outfile_commit(&f->out, e);
+	outfile_fini(&f->out);
+	return r ? err_prefix(e, "write template '%s': ", f->path) : 0;
 }

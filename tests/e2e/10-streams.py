@@ -275,6 +275,28 @@ def test_kinds_of_descriptors():
     eq(head_of(sink, 13), b"before\nafter\n"[:13])
 
 
+def test_named_streams():
+    """/dev/stdout and links of one's own as result and status; planted links are refused"""
+    r = husk_raw(["run", "--result=/dev/stdout", "--status=/dev/stderr", "--", "sh", "-c", "echo r >&3"])
+    eq((r.rc, r.out, json.loads(r.err)["verdict"]), (0, b"r\n", "exited"))
+    with tempfile.TemporaryDirectory(dir=FOLDER) as d:
+        os.mkdir(d + "/shared")
+        os.chmod(d + "/shared", 0o1777)
+        for name in ("precious", "result", "console"):
+            with open(os.path.join(d, name), "w") as f:
+                f.write("long enough to be seen if it stays\n" * 100)
+        os.symlink("result", d + "/link")
+        os.symlink("../precious", d + "/shared/link")
+        r = husk_raw(["run", "--result", d + "/link", "--console", d + "/console", "--", "sh", "-c", "echo r >&3"])
+        eq((r.rc, head_of(d + "/result", -1), os.path.islink(d + "/link")), (0, b"r\n", True))
+        check(b"Linux version" in head_of(d + "/console", -1), "no log")
+        for option in ("--result", "--status", "--console"):
+            r = husk_raw(["run", option, d + "/shared/link", "--", "true"])
+            eq(r.rc, 125)
+            one_line(r)
+            check(head_of(d + "/precious", -1).startswith(b"long enough"), "%s follows a planted link" % option)
+
+
 def test_two_on_one_stdin():
     """two runs that share a stdin pipe: each byte goes to one of them, none is lost"""
     r, w = os.pipe()

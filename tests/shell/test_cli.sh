@@ -209,6 +209,44 @@ HUSK_KERNEL=$tmp/elf HUSK_IMAGE=$tmp/ext4 run_husk check
 check "HUSK_KERNEL is heard" has_line "$tmp/out" "^ok kernel +'$tmp/elf'"
 check "HUSK_IMAGE is heard" has_line "$tmp/out" "^ok image +'$tmp/ext4'"
 
+### files that are written
+
+mkdir -m 1777 "$tmp/shared"
+chmod 1777 "$tmp/shared"
+echo precious >"$tmp/precious"
+planted() { # OPTION WHAT
+	rm -f "$tmp/shared/file"
+	ln -s "$tmp/precious" "$tmp/shared/file"
+	refused "husk: open $2 '$tmp/shared/file': a link, in a folder that others may write to (remove it, or name what it leads to)" \
+		run --kernel="$tmp/elf" --image="$tmp/zero" "$1=$tmp/shared/file" x && is "$(cat "$tmp/precious")" precious
+}
+check "a planted link as status" planted --status status
+check "a planted link as result" planted --result result
+check "a planted link as console" planted --console console
+planted_template() {
+	run_husk template create --kernel="$tmp/elf" --image="$tmp/zero" -o "$tmp/shared/file"
+	is "$rc" 125 && is "$(cat "$tmp/precious")" precious && is "$(ls -A "$tmp/shared")" file
+}
+check "a planted link as template: nothing is touched" planted_template
+check "a device as template" refused "husk: write template '/dev/null': exists and is no regular file" \
+	template create --kernel="$tmp/elf" --image="$tmp/zero" -o /dev/null
+status_of() { # FILE: an error before /dev/kvm has a status object there
+	run_husk run --kernel="$tmp/elf" --image="$tmp/zero" --status="$1" x
+	is "$rc" 125
+}
+check "status to /dev/stdout" status_of /dev/stdout
+check "status to /dev/stdout: is there" has_line "$tmp/out" '^.*"verdict":"error"'
+ln -s target "$tmp/mine"
+check "status through a link of one's own" status_of "$tmp/mine"
+check "status through a link of one's own: is there" has_line "$tmp/target" '"verdict":"error"'
+listen_link() {
+	rm -f "$tmp/shared/file"
+	ln -s "$tmp/precious" "$tmp/shared/file"
+	run_husk pool --template="$tmp/zero" --listen="$tmp/shared/file"
+	is "$rc" 125 && is "$(cat "$tmp/precious")" precious && test -L "$tmp/shared/file"
+}
+check "a planted link as a pool's socket: stays" listen_link
+
 ### before /dev/kvm
 
 # opens ARG...: does husk touch /dev/kvm on its way to this refusal?

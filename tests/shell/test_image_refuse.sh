@@ -223,6 +223,7 @@ output_refused() { # IMAGE REGEX
 }
 check 'a folder as image' output_refused "$tmp/out" 'exists and is no regular file'
 check 'a device as image' output_refused /dev/null 'exists and is no regular file'
+check 'an open descriptor as image' output_refused /dev/stdout 'exists and is no regular file'
 check 'an image in no folder' output_refused "$tmp/no/image" "folder '$tmp/no': No such file or directory"
 check 'an image below a file' output_refused "$tmp/good.tar/image" "'$tmp/good.tar' is not a folder"
 

@@ -75,6 +75,15 @@ build_ok "$tree" "$tmp/to-odd"
 build_ok "$tree" "$tmp/free-less"
 check 'an image that is a link: stays one' test -L "$tmp/to-odd"
 check 'an image that is a link: its target is replaced' cmp -s "$tmp/odd" "$tmp/free-less"
+mkdir "$tmp/shared"
+chmod 1777 "$tmp/shared"
+echo precious >"$tmp/precious"
+ln -s "$tmp/precious" "$tmp/shared/planted"
+build_ok "$tree" "$tmp/shared/planted"
+check 'a link in a shared folder: its target stays' is "$(cat "$tmp/precious")" precious
+check 'a link in a shared folder: is replaced itself' test ! -L "$tmp/shared/planted"
+check 'a link in a shared folder: by the image' cmp -s "$tmp/shared/planted" "$tmp/free-less"
+check 'nothing else is left there' is "$(ls -A "$tmp/shared")" planted
 build_ok "$tree" "$tmp/owned" --owner 12:345678
 check 'owner: all belongs to it' lacks_line <(manifest "image $tmp/owned") "^'[^']*' [0-7]+ (0:|1000:)"
 check 'owner: the root too' has_owner "$tmp/owned" . 12:345678

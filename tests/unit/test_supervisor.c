@@ -46,7 +46,7 @@ static int be_husk(int gate)
 		return 1;
 	if (!s.pid)
 		_exit(stubborn_machine(gate));
-	supervisor_wait(&s, -1, &end);
+	supervisor_wait(&s, (int[]){ -1, -1 }, &end);
 	return end.status;
 }
 
