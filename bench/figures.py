@@ -14,7 +14,7 @@ from stats import LONG, median, number, percentile, slope, spread, table, values
 
 MS = 1e-6
 MIB = 1 << 20
-HOSTS = {"exact": "Lab, exact time", "wall": "Wall time"}
+HOSTS = {"exact": "Lab, exact time", "tuned": "Tuned lab, exact time", "wall": "Wall time"}
 # The order of rows: what is plain first, then by how much there is of a wall.
 ORDER = ("plain", "bwrap", "nsjail", "minijail", "crun", "runc", "podman", "systemd-run", "gvisor",
          "husk-pool", "husk-template", "husk", "qemu-microvm", "firecracker", "cloud-hypervisor", "kvmtool")
@@ -97,7 +97,7 @@ class Figures:
     @staticmethod
     def load(host, facts):
         """What else a real machine had to do when measuring began."""
-        if host == "exact" or facts.get("load") is None:
+        if host != "wall" or facts.get("load") is None:
             return ""
         return "; load average before: %s%s" % (number(facts["load"], 2), ", **so it was busy with other things**"
                                                 if facts["load"] > 0.3 * facts["cpus"] else "")
@@ -424,16 +424,16 @@ class Figures:
 
     # ---- the targets of issue 3 ----
 
-    def make_targets(self):
-        bwrap = self.mid("exact", "jobs", "bwrap", "true")
+    def make_targets(self, host="exact"):
+        bwrap = self.mid(host, "jobs", "bwrap", "true")
         rows = []
         for what, own, other, name, times in (
-                ("template, static true, T0 to T5", self.mid("exact", "jobs", "husk-template", "true"), bwrap,
+                ("template, static true, T0 to T5", self.mid(host, "jobs", "husk-template", "true"), bwrap,
                  "bwrap, the same", 1.0),
-                ("pool, a static program, T0 to T3", self.mid("exact", "byte", "husk-pool", column="first_ns"), bwrap,
+                ("pool, a static program, T0 to T3", self.mid(host, "byte", "husk-pool", column="first_ns"), bwrap,
                  "bwrap, static true", 3.0),
-                ("warm Python, ten lines", self.mid("exact", "python", "husk-template", "ten lines, warm"),
-                 self.mid("exact", "python", "plain", "ten lines"), "plain python3, cold", 5.0)):
+                ("warm Python, ten lines", self.mid(host, "python", "husk-template", "ten lines, warm"),
+                 self.mid(host, "python", "plain", "ten lines"), "plain python3, cold", 5.0)):
             if own is None or other is None:
                 rows.append((what, "–" if own is None else ms(own), "–" if other is None else ms(other), name,
                              number(times, 2), "–", "not measured"))

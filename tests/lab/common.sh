@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 #
 # What up, down, run and push agree on. Sourced with `here` set to this folder.
-# LAB names the lab, LAB_KERNEL its kernel; each has its state in build/lab/NAME,
-# with another kernel than the default in NAME@KERNEL, so that no two kernels
-# share one. A lab is up exactly as long as labd holds the lock on alive in that
-# folder, whatever ended it.
+# LAB names the lab; each has its state in build/lab/NAME. LAB_KERNEL, LAB_CPUS
+# and LAB_TUNED say what machine it is: another one than the default is another
+# lab, NAME@KERNEL@CPUS@tuned, so that no two of them ever share one. A lab is up
+# exactly as long as labd holds the lock on alive in that folder, whatever ended
+# it.
 
 repo=$(cd "$here/../.." && pwd -P)
 build=${BUILD:-build}
@@ -40,8 +41,12 @@ lab_select() {
 		lab_die "LAB_KERNEL '$kernel' is no suite and no package"
 		;;
 	esac
+	[[ ${LAB_CPUS:-1} =~ ^[1-9][0-9]?$ ]] ||
+		lab_die "LAB_CPUS '$LAB_CPUS' is not 1 to 99"
 	state=$lab_root/$lab
-	[ "$kernel" = "$lab_default" ] || state=$state@$kernel
+	[ "$kernel" = "$lab_default" ] || state+=@$kernel
+	[ "${LAB_CPUS:-1}" = 1 ] || state+=@$LAB_CPUS
+	[ "${LAB_TUNED:-0}" = 0 ] || state+=@tuned
 	initrd=$lab_root/boot/$kernel
 	vmlinuz=$build/cache/lab-kernel/$kernel/vmlinuz
 }

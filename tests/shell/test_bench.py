@@ -177,9 +177,24 @@ def test_choice():
     eq((c["host"], c["figure"]), (["exact"], ["rate"]))
     assert set(c["contender"]) == {"husk", "husk-pool", "husk-template"}, c
     c = choose(["true", "echo"])
-    eq((c["job"], c["figure"], c["host"]), (["true", "echo"], ["jobs", "status"], ["wall", "exact"]))
+    eq((c["job"], c["figure"], c["host"]), (["true", "echo"], ["jobs", "status"], ["wall", "exact", "tuned"]))
     assert "plain" in c["contender"] and "rate" in choose([])["figure"]
     assert "'nonsense' is no contender" in fails(choose, ["true", "nonsense"])
+
+
+def test_choice_on_a_tuned_host():
+    """a tuned host has what tuning changes, unless words say more"""
+    run = load_script("run")
+    everything = run.choose([])
+    eq(run.on_host(everything, "exact"), everything)
+    less = run.on_host(everything, "tuned")
+    assert "husk-pool" in less["contender"] and "gvisor" not in less["contender"], less
+    assert set(less["figure"]) < set(everything["figure"]) and set(less["job"]) < set(everything["job"]), less
+    more = run.on_host(run.choose(["tuned", "growth", "gvisor"]), "tuned")
+    eq((more["host"], more["figure"], more["contender"], more["job"]),
+       (["tuned"], ["growth"], ["gvisor"], less["job"]))
+    eq([run.part_of(h, run.HOSTS) for h in run.HOSTS], [(0, 0.2), (0.2, 0.6), (0.8, 0.2)])
+    eq(run.part_of("tuned", ["tuned"]), (0, 1))
 
 
 def test_page_of_little():

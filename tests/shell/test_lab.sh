@@ -21,9 +21,7 @@ n=0
 
 finish() {
 	LAB=$crash $lab/down 2>/dev/null
-	for k in $kernels; do
-		LAB=$kernel LAB_KERNEL=$k $lab/down 2>/dev/null
-	done
+	$lab/down --all "$kernel" 2>/dev/null
 	rm -rf "$tmp" "$share" "$build/lab/$crash" "$build/lab/$kernel"*
 }
 trap finish EXIT
@@ -333,6 +331,21 @@ one_ends() {
 	LAB=$kernel LAB_KERNEL=sid "$lab/down" && ends sid && ! ends bullseye
 }
 check "down ends the one of this kernel" one_ends
+# What an operator may set, and what a host has by itself.
+settings() {
+	"$lab/run" sh -c 'grep -c "cgroup2.*favordynmods" /proc/mounts
+		cat /sys/module/kvm/parameters/tdp_mmu; nproc' </dev/null | tr '\n' ' '
+}
+check "a lab is as its distribution has it" equal "$(settings)" "0 Y 1 "
+tuned_two() {
+	equal "$(LAB=$kernel LAB_CPUS=2 LAB_TUNED=1 settings)" "1 N 2 " &&
+		[ -S "$build/lab/$kernel@2@tuned/sock" ]
+}
+check "LAB_TUNED and LAB_CPUS make another one, in its own place" tuned_two
+all_end() {
+	"$lab/down" --all "$kernel" && ends bullseye && ends "2@tuned"
+}
+check "down --all ends those of a name" all_end
 
 # fails_with TEXT COMMAND...: one line that has it, and no kernel.
 fails_with() {
@@ -349,6 +362,8 @@ check "a kernel that cannot be had" fails_with "its lists cannot be" env \
 	"DEBIAN_MIRROR=file:$tmp/no-mirror" $lab/fetch-kernel "$tmp/cache" sid
 check "a kernel's name that is none" fails_with "no suite and no package" \
 	$lab/fetch-kernel "$tmp/cache" ../x
+check "LAB_CPUS that is no number" fails_with "is not 1 to 99" \
+	env LAB_CPUS=x $lab/up
 check "a lab's kernel that is none" fails_with "is no suite and no package" \
 	env LAB_KERNEL=a/b $lab/up
 
