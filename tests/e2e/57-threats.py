@@ -43,7 +43,7 @@ THREATS = (
 
 def measure(verdict, rc, cmd, options):
     """One threat in a cgroup of its own: what the host counted."""
-    group = "/sys/fs/cgroup/husk-e2e-threat"
+    group = "/sys/fs/cgroup/husk-e2e-%d" % os.getpid()
     st = scratch("threat-status")
     options = [*LIMITS, *(o() if callable(o) else o for o in options), "--status", st]
     before = host_state()

@@ -28,7 +28,7 @@ def module(name):
     where = []
     if os.environ.get("HUSK_IN_LAB"):
         modules = "build/cache/lab-kernel/*/root/lib/modules/" + os.uname().release
-        where = ["-d", next(Path(ROOT).glob(modules)).parents[2]]
+        where = ["-d", str(next(Path(ROOT).glob(modules)).parents[2])]
     tool("modprobe", *where, name)
 
 
@@ -91,23 +91,24 @@ def test_image_unreadable():
     module("dm_mod")
     loop = tool("losetup", "--show", "-r", "-f", image)
     sectors = os.stat(image).st_size // 512
-    disk = "/dev/mapper/husk-e2e"
+    name = "husk-e2e-%d" % os.getpid()
+    disk = "/dev/mapper/" + name
     dm = ["dmsetup", "--noudevsync", "--noudevrules"]
     try:
-        tool(*dm, "create", "-r", "husk-e2e", "--table", "0 %d linear %s 0" % (sectors, loop))
+        tool(*dm, "create", "-r", name, "--table", "0 %d linear %s 0" % (sectors, loop))
         tool(*dm, "mknodes")
 
         def fail():
-            tool(*dm, "suspend", "husk-e2e")
-            tool(*dm, "load", "-r", "husk-e2e", "--table", "0 %d error" % sectors)
-            tool(*dm, "resume", "husk-e2e")
+            tool(*dm, "suspend", name)
+            tool(*dm, "load", "-r", name, "--table", "0 %d error" % sectors)
+            tool(*dm, "resume", name)
         blames_the_image(reads_from(disk, fail), disk, b"Input/output error")
         # At the start.
         r = husk_raw(["run", "--image", disk, "--", "true"])
         eq(r.rc, 125, "%r" % r)
         one_line(r)
     finally:
-        tool(*dm, "remove", "--retry", "husk-e2e")
+        tool(*dm, "remove", "--retry", name)
         tool("losetup", "-d", loop)
 
 
@@ -116,7 +117,7 @@ EAT = ("perl", "-e", '$|=1; print "up\\n"; <STDIN>; my @x; push @x, "x" x 1e6 wh
 
 def test_out_of_memory():
     """a host without the memory that it promised: an error and one line, not the job's oom"""
-    group = "/sys/fs/cgroup/husk-e2e-memory"
+    group = "/sys/fs/cgroup/husk-e2e-%d" % os.getpid()
     os.mkdir(group)
     try:
         with open(group + "/memory.max", "w") as f:

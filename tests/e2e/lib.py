@@ -24,36 +24,17 @@ import threading
 import time
 import traceback
 
+from folder import FOLDER, IN_LAB, is_foreign, ram_copy
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # A hang, not a speed limit: the lab is slow and its machine shared.
 PATIENCE = 500
 
 
-FOLDER = "/dev/shm/husk-e2e"
-
-
-def _ram_copy(src):
-    """A copy of a build product in RAM: the lab reads files over a wire."""
-    os.makedirs(FOLDER, exist_ok=True)
-    dst = os.path.join(FOLDER, os.path.basename(src))
-    tag = "%d %d" % (os.stat(src).st_mtime_ns, os.stat(src).st_size)
-    try:
-        with open(dst + ".tag") as f:
-            if f.read() == tag and os.path.exists(dst):
-                return dst
-    except FileNotFoundError:
-        pass
-    shutil.copy(src, dst + ".new")
-    os.rename(dst + ".new", dst)
-    with open(dst + ".tag", "w") as f:
-        f.write(tag)
-    return dst
-
-
-HUSK = _ram_copy(os.path.join(ROOT, "build/husk"))
-KERNEL = _ram_copy(os.path.join(ROOT, "build/vmlinux"))
-IMAGE = "/dev/vda" if os.environ.get("HUSK_IN_LAB") else os.path.join(ROOT, "build/base.ext4")
+HUSK = ram_copy(os.path.join(ROOT, "build/husk"))
+KERNEL = ram_copy(os.path.join(ROOT, "build/vmlinux"))
+IMAGE = "/dev/vda" if IN_LAB else os.path.join(ROOT, "build/base.ext4")
 ENV = dict(os.environ, HUSK_KERNEL=KERNEL, HUSK_IMAGE=IMAGE)
 
 
@@ -243,8 +224,8 @@ def _what_runs(suite, watcher):
     """Lines on where the suite, all that it started and every husk are, in the kernel's eyes."""
     stats = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        head, _, tail = _text("/proc/%s/stat" % pid).rpartition(") ")
-        if tail:
+        head, found, tail = _text("/proc/%s/stat" % pid).rpartition(") ")
+        if found:  # it may have ended since
             stats[int(pid)] = head.partition("(")[2], tail.split()
     tree = [suite]
     tree += [p for p, (name, _) in stats.items() if name == "husk"]
@@ -449,13 +430,19 @@ def threads(pid):
 
 
 def host_state():
-    """What a run could leave: mounts, cgroups, files in RAM but for our own templates."""
+    """What a run could leave: mounts, cgroups, files in RAM but for our own templates.
+
+    Of mounts and cgroups those where we are: tests/e2e/run gives each suite a
+    mount namespace of its own, the lab a cgroup.
+    """
     with open("/proc/self/mountinfo") as f:
         mounts = f.read()
-    cgroups = sorted(d for d, _, _ in os.walk("/sys/fs/cgroup"))
+    with open("/proc/self/cgroup") as f:
+        ours = next((line.strip()[3:] for line in f if line.startswith("0::")), "/")
+    cgroups = sorted(d for d, _, _ in os.walk("/sys/fs/cgroup" + ours))
     files = sorted(os.path.join(d, n) for top in ("/tmp", "/dev/shm", "/run", "/var/tmp")
                    for d, _, names in os.walk(top) for n in names)
-    return mounts, cgroups, [f for f in files if f not in templates]
+    return mounts, cgroups, [f for f in files if f not in templates and not is_foreign(f)]
 
 
 def image_hash():
@@ -536,7 +523,7 @@ def corrupted(code):
     Stands for a kernel that a job has taken over: what it then does with the
     processor is what husk must bear.
     """
-    with open(_ram_copy(os.path.join(ROOT, "build/kernel/System.map"))) as f:
+    with open(ram_copy(os.path.join(ROOT, "build/kernel/System.map"))) as f:
         addr = next(int(line.split()[0], 16) for line in f if line.split()[2] == TRAP_SYMBOL)
     data = bytearray(head_of(KERNEL, 1 << 30))
     phoff, = struct.unpack_from("<Q", data, 32)

@@ -81,6 +81,74 @@ no_suite() {
 }
 check "a run without a suite fails" no_suite
 
+# Two runs at once in one checkout: each waits until the other is at it, too.
+meeting() { # TAP
+	cat <<-END
+		mkdir -p "$tmp/meet/\${LAB%-*}"
+		until [ "\$(ls "$tmp/meet" | wc -l)" = 2 ]; do sleep 0.1; done
+		printf '1..1\n$1 1 - a\n'
+	END
+}
+meeting ok | suite meets
+meeting 'not ok' | suite meets_badly
+mkdir -p "$tmp/two/test/unit" "$tmp/two/log/test-0" "$tmp/two/lab/test-0"
+cp "$tmp"/build/test/unit/test_meets* "$tmp/two/test/unit/"
+run_beside() { # OUT
+	(
+		unset LAB
+		BUILD=$tmp/two tests/run unit >"$tmp/$1" 2>&1
+	)
+}
+run_beside first &
+run_beside second
+wait
+for run in first second; do
+	check "a run beside another counts its own suites ($run)" \
+		is "$(tail -n 1 "$tmp/$run")" "1 passed, 1 failed"
+done
+logs_of() { sed -n 's,.*: \(.*\)/test_meets_badly.log$,\1,p' "$tmp/$1"; }
+own_logs() {
+	[ "$(logs_of first)" != "$(logs_of second)" ] &&
+		has_line "$(logs_of first)/test_meets_badly.log" '^not ok' &&
+		has_line "$(logs_of second)/test_meets_badly.log" '^not ok'
+}
+check "each has logs of its own" own_logs
+check "one of which is build/log/test" \
+	has_line "$tmp/two/log/test/test_meets_badly.log" '^not ok'
+check "what a killed run left is gone" \
+	is "$(ls -d "$tmp"/two/*/test-0 2>/dev/null)" ""
+
+# A suite beside another that has files and a husk of its own.
+cat >"$tmp/beside.py" <<-'END'
+	from lib import *
+
+	def test_beside():
+	    """what another suite has is not seen"""
+	    before = host_state(), huskies()
+	    other = subprocess.Popen([sys.executable, sys.argv[0], "other"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+	    eq(other.stdout.readline(), b"up\n")
+	    eq((host_state(), huskies()), before)
+	    eq(other.communicate(), (b"[] 1\n", None))
+	    mine = scratch("mine")
+	    eq([f for f in host_state()[2] if f not in before[0][2]], [mine])
+
+	def be_the_other():
+	    before = host_state()[2]
+	    os.unlink(HUSK)
+	    shutil.copy("/bin/sleep", HUSK)
+	    with subprocess.Popen([HUSK, "1000"]) as p, tempfile.TemporaryDirectory(prefix="husk-e2e-"):
+	        print("up", flush=True)
+	        sys.stdin.read()
+	        n = huskies()
+	        p.kill()
+	    print([f for f in host_state()[2] if f not in before], n)
+
+	be_the_other() if sys.argv[1:] else main()
+END
+PYTHONPATH=tests/e2e python3 "$tmp/beside.py" >"$tmp/out" 2>&1
+check "suites beside each other do not take the other's for a leak" \
+	has_line "$tmp/out" '^ok 1 '
+
 # A suite of the end-to-end tests that loses its patience says what runs.
 cat >"$tmp/hangs.py" <<-'END'
 	import ctypes
