@@ -84,7 +84,10 @@ test: setup test-programs ## set up, then run all tests
 check: test-programs ## the fast part: lint, unit tests, fuzz corpora
 	@tests/run unit replay lint
 
-.PHONY: test-distros
+.PHONY: test-distros test-cpus
+test-cpus: setup test-programs ## the suites on a host with two CPUs
+	@tests/run all-cpus
+
 test-distros: ## make run and check in bare Debian and Ubuntu (DISTROS=, FULL=1)
 	@BUILD='$(BUILD)' DISTROS='$(DISTROS)' FULL='$(FULL)' tests/distros
 
