@@ -238,6 +238,18 @@ static int load_devices(struct vm *vm, const struct template *t,
 	return 0;
 }
 
+static int check_vcpus(const struct vm *vm, const struct template *t,
+		       struct err *e)
+{
+	struct arch_state state[ARCH_MAX_CPUS];
+	unsigned i;
+
+	for (i = 0; i < t->nr_vcpus; i++)
+		state[i] = (struct arch_state){ t->vcpu[i].data,
+						t->vcpu[i].len };
+	return arch_vcpu_check(vm->kvm.fd, state, t->nr_vcpus, e);
+}
+
 /* Guest memory: what a boot starts from, or what the template holds. */
 static int fill_memory(struct vm *vm, const struct vm_args *args,
 		       struct err *e)
@@ -246,8 +258,7 @@ static int fill_memory(struct vm *vm, const struct vm_args *args,
 
 	if (!args->template)
 		return load(vm, args, e);
-	r = arch_vcpu_check(vm->kvm.fd, args->template->vcpu[0].data,
-			    args->template->vcpu[0].len, e);
+	r = check_vcpus(vm, args->template, e);
 	if (r)
 		return r;
 	vm->restored = true;

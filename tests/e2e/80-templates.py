@@ -13,6 +13,7 @@ suite 81.
 
 import re
 
+from forge import CPUID, MSRS, SREGS, forge_vcpu
 from lib import *
 
 RUNS = int(os.environ.get("HUSK_RUNS") or 20)
@@ -207,6 +208,40 @@ def test_refusals():
     r = husk_raw(["template", "verify", changed(-5000, b"\x5a\xa5\x5a")])
     eq(r.rc, 125)
     one_line(r)
+
+
+def test_forged_vcpus():
+    """each vCPU's state is asked: CPUID, registers and MSRs that no guest has are refused, whichever it is"""
+    of = template("--cpus=2")
+
+    def more_cpuid(leaf, reg, bits):
+        def change(part):
+            for at in range(8, len(part), 40):
+                if struct.unpack_from("<II", part, at) == (leaf, 0):
+                    part[at + 12 + 4 * reg:at + 16 + 4 * reg] = struct.pack(
+                        "<I", struct.unpack_from("<I", part, at + 12 + 4 * reg)[0] | bits)
+        return change
+
+    def svm_leaf(part):
+        part[8 + 40 * 2:8 + 40 * 2 + 28] = struct.pack("<7I", 0x8000000A, 0, 0, 1, 8, 0, 1)
+
+    def svme(part):
+        part[265] |= 0x10
+
+    def save_area(part):
+        part[-16:] = struct.pack("<IIQ", 0xC0010117, 0, 0x1000)
+    forged = os.path.join(FOLDER, "forged")
+    forge_vcpu(of, forged, 1, CPUID, lambda part: None)
+    r = husk("echo", "ok", options=["--template", forged])
+    eq((r.rc, r.out), (0, b"ok\n"), "with nothing changed")
+    for cpu in (0, 1):
+        for part, change, words in (
+                (CPUID, more_cpuid(0x80000001, 2, 4), ("CPUID 0x80000001.0 ECX bit 2", "make the template again")),
+                (CPUID, more_cpuid(7, 3, 1 << 24), "CPUID 0x7.0 EDX bit 24"),
+                (CPUID, svm_leaf, "CPUID 0x8000000a.0"),
+                (SREGS, svme, "EFER = 0x1d01"),
+                (MSRS, save_area, "MSR 0xc0010117")):
+            refused(forge_vcpu(of, forged, cpu, part, change), words)
 
 
 def test_image_changed():

@@ -37,3 +37,28 @@ def forge(of, path, change):
     with open(path, "wb") as f:
         f.write(data)
     return path
+
+
+# Parts of a vCPU's state, as vmm/arch/x86_64/state_format.h has them.
+CPUID, SREGS, MSRS = 1, 4, 10
+
+
+def forge_vcpu(of, path, index, part, change):
+    """The same, where change(bytearray) has had its way with a part of vCPU `index`."""
+    seen = []
+
+    def find(kind, section):
+        if kind != VCPU:
+            return
+        seen.append(kind)
+        at = 16
+        while len(seen) == index + 1 and at < len(section):
+            this, n = struct.unpack_from("<II", section, at)
+            at += 8
+            if this == part:
+                data = section[at:at + n]
+                change(data)
+                section[at:at + n] = data
+                return
+            at += (n + 7) // 8 * 8
+    return forge(of, path, find)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/arch/x86_64/cpuid.c */
+/* LINK: vmm/arch/x86_64/cpuid.c vmm/arch/x86_64/cpuid_rules.c */
+/* LINK: vmm/arch/x86_64/cpuid_fit.c */
 /*
  * What the guest's CPUID may never say and must always say, whatever the host
  * says: the lists are of an imagined processor with every bit of every leaf
  * set, one with none, and two that are like an Intel and an AMD.
  */
-#include "arch/x86_64/cpuid.h"
+#include "arch/x86_64/cpuid_fit.h"
+#include "arch/x86_64/cpuid_rules.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,7 +110,12 @@ static void test_hidden(void **state)
 		{7, 0, 'd', BIT(20), "IBT"},
 		{7, 0, 'd', BIT(22) | BIT(24) | BIT(25), "AMX"},
 		{7, 1, 'a', BIT(21), "AMX_FP16"},
+		{7, 1, 'a', BIT(17) | BIT(18), "FRED"},
+		{7, 1, 'a', BIT(26), "LAM"},
 		{7, 1, 'd', BIT(8), "AMX_COMPLEX"},
+		{7, 1, 'd', BIT(13), "user MSRs"},
+		{7, 1, 'd', BIT(19), "AVX10"},
+		{7, 1, 'd', BIT(21), "APX"},
 		{0xd, 0, 'a', ~0xe7u, "XCR0"},
 		{0xd, 0, 'd', ~0u, "XCR0 high"},
 		{0xd, 1, 'a', BIT(4), "XFD"},
@@ -125,6 +132,7 @@ static void test_hidden(void **state)
 		{0x80000001, 0, 'c', BIT(10), "IBS"},
 		{0x80000001, 0, 'c', BIT(23) | BIT(24) | BIT(28), "counters"},
 		{0x80000001, 0, 'c', BIT(29), "MWAITX"},
+		{0x80000021, 0, 'a', BIT(7), "upper address ignore"},
 	};
 	static struct cpuid_list l;
 
@@ -151,7 +159,9 @@ static void test_dropped(void **state)
 	static const uint32_t leaves[] = {
 		0x5,	    0xa,	0x12,	    0x14,	0x1d,
 		0x1e,	    0x1f,	0x23,	    0x8000000a, 0x8000001b,
-		0x8000001f, 0x80000022, 0x80000026,
+		0x8000001f, 0x80000022, 0x80000026, 0x3,	0xf,
+		0x10,	    0x19,	0x1b,	    0x1c,	0x20,
+		0x24,	    0x8000001c, 0x80000020, 0x80000025,
 	};
 	static struct cpuid_list l;
 
@@ -204,7 +214,7 @@ static void test_kept(void **state)
 	assert_int_equal(~get(&l, 0x40000001, 0)->eax &
 				 (BIT(1) | BIT(3) | BIT(6) | BIT(24)),
 			 0);
-	assert_int_equal(get(&l, 0x80000007, 0)->edx, ~0u);
+	assert_int_equal(get(&l, 0x80000007, 0)->edx, BIT(8));
 	assert_int_equal(get(&l, 0x40000000, 0)->ebx, 0x4b4d564b);
 	assert_int_equal(cpuid_xcr0(&l), 0xe7);
 }
@@ -381,11 +391,135 @@ static void test_full(void **state)
 	memset(v.guard, 0x5a, sizeof(v.guard));
 	add(&v.l, 0, 0, 0x1f, 0, 0, 0);
 	while (v.l.nent < CPUID_MAX - 1)
-		add(&v.l, 0x70000000 + v.l.nent, 0, 1, 2, 3, 4);
+		add(&v.l, 0x80000002, 0, 1, 2, 3, 4);
 	cpuid_edit(&v.l, 0, 1);
 	assert_int_equal(v.l.nent, CPUID_MAX);
 	for (size_t i = 0; i < sizeof(v.guard); i++)
 		assert_int_equal(v.guard[i], 0x5a);
+}
+
+/* ---- what a template may say ---- */
+
+static struct cpuid_list told, other;
+static struct err e;
+
+static void tell(unsigned index, unsigned nr)
+{
+	fill(&told, ~0u);
+	cpuid_edit(&told, index, nr);
+	e = (struct err){ 0 };
+}
+
+static void refused(const char *word)
+{
+	assert_true(cpuid_check(told.entry, told.nent, &e) < 0);
+	if (!strstr(e.msg, word))
+		fail_msg("'%s' does not say '%s'", e.msg, word);
+	assert_null(strchr(e.msg, '\n'));
+}
+
+static void check_made(void)
+{
+	if (cpuid_check(told.entry, told.nent, &e))
+		fail_msg("%s", e.msg);
+}
+
+/* Whatever the host has, what is made of it is what may be said. */
+static void test_made_is_allowed(void **state)
+{
+	(void)state;
+	tell(3, 4);
+	check_made();
+	fill_big(&told);
+	cpuid_edit(&told, 0, 8);
+	check_made();
+	fill_xsave(&told);
+	cpuid_edit(&told, 0, 1);
+	check_made();
+	fill(&told, 0);
+	cpuid_edit(&told, 0, 1);
+	check_made();
+}
+
+/* Each bit of each register that a rule clears. */
+static void test_no_other_bit(void **state)
+{
+	(void)state;
+	tell(0, 1);
+	for (unsigned i = 0; i < told.nent; i++) {
+		struct kvm_cpuid_entry2 *c = &told.entry[i], was = *c;
+		uint32_t *reg[4] = { &c->eax, &c->ebx, &c->ecx, &c->edx };
+		const struct cpuid_rule *r;
+
+		r = cpuid_find_rule(c->function, c->index);
+		for (unsigned bit = 0; bit < 128; bit++) {
+			*reg[bit / 32] |= BIT(bit % 32);
+			if (r->may[bit / 32] & BIT(bit % 32))
+				check_made();
+			else
+				refused("which no guest of this husk has");
+			*c = was;
+		}
+	}
+}
+
+static void test_no_other_leaf(void **state)
+{
+	static const uint32_t leaves[][2] = {
+		{ 0x3, 0 },	   { 0xa, 0 },	      { 0x12, 1 },
+		{ 0x1c, 0 },	   { 0x24, 0 },	      { 0xd, 9 },
+		{ 0xd, 11 },	   { 0x7, 3 },	      { 0x1, 1 },
+		{ 0x40000002, 0 }, { 0x8000000a, 0 }, { 0x80000022, 0 },
+		{ 0xc0000001, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+		char word[40];
+
+		tell(0, 1);
+		add(&told, leaves[i][0], leaves[i][1], 1, 0, 0, 0);
+		snprintf(word, sizeof(word), "CPUID 0x%x.%u,", leaves[i][0],
+			 leaves[i][1]);
+		refused(word);
+	}
+}
+
+/* Which entry KVM takes is not to be guessed. */
+static void test_ambiguous(void **state)
+{
+	(void)state;
+	tell(0, 1);
+	add(&told, 0x80000001, 0, 0, 0, 1, 0);
+	refused("0x80000001.0 twice");
+	tell(0, 1);
+	told.entry[told.nent - 1].flags ^= KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+	refused("CPUID 0xb.2");
+	tell(0, 1);
+	told.entry[0].flags |= KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+	refused("CPUID 0x0.0");
+}
+
+static int same(void)
+{
+	return cpuid_same(told.entry, told.nent, other.entry, other.nent, &e);
+}
+
+static void test_one_machine(void **state)
+{
+	(void)state;
+	tell(1, 4);
+	other = told;
+	tell(0, 4);
+	assert_int_equal(same(), 0);
+	for (unsigned i = 0; i < other.nent; i++) {
+		other.entry[i].ecx ^= 4;
+		assert_true(same() < 0);
+		assert_non_null(strstr(e.msg, "differ in CPUID 0x"));
+		other.entry[i].ecx ^= 4;
+	}
+	other.nent--;
+	assert_true(same() < 0);
 }
 
 int main(void)
@@ -400,6 +534,11 @@ int main(void)
 		cmocka_unit_test(test_old),
 		cmocka_unit_test(test_twice),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_made_is_allowed),
+		cmocka_unit_test(test_no_other_bit),
+		cmocka_unit_test(test_no_other_leaf),
+		cmocka_unit_test(test_ambiguous),
+		cmocka_unit_test(test_one_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

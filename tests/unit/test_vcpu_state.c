@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/arch/x86_64/state_format.c vmm/arch/x86_64/msrs.c */
+/* LINK: vmm/arch/x86_64/state_format.c vmm/arch/x86_64/state_check.c */
+/* LINK: vmm/arch/x86_64/msrs.c vmm/arch/x86_64/msr_filter.c */
+/* LINK: vmm/arch/x86_64/cpuid_fit.c vmm/arch/x86_64/cpuid_rules.c */
 /*
  * A vCPU's state as bytes: what is written is read back, and anything else is
  * refused with a line that says what is wrong with it. Bytes of the file are
@@ -9,6 +11,7 @@
 
 #include "arch/arch.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -50,7 +53,12 @@ static struct {
 
 static struct kvm_mp_state mp = { KVM_MP_STATE_HALTED };
 static struct kvm_regs regs = { .rip = 0x1000 };
-static struct kvm_sregs sregs = { .cr3 = 0x2000 };
+static struct kvm_sregs sregs = {
+	.cr3 = 0x2000,
+	.cr4 = 0x3606f0,
+	.efer = 0xd01,
+	.apic_base = 0xfee00d00,
+};
 static struct kvm_xcrs xcrs = { .nr_xcrs = 1 };
 static uint8_t xsave[STATE_XSAVE_MIN + 128];
 static struct kvm_debugregs debug = { .dr7 = 0x400 };
@@ -288,30 +296,105 @@ static void padding_that_is_not_zero(void **unused)
 	refused("zeros");
 }
 
+/* It can be read, and no guest of ours can be like that. */
+static void not_ours(const char *word)
+{
+	struct vcpu_state s;
+	struct err e = { 0 };
+
+	assert_int_equal(vcpu_state_read(&s, buf, len, &e), 0);
+	assert_int_equal(vcpu_state_check(&s, &e), -EPROTO);
+	if (!strstr(e.msg, word))
+		fail_msg("'%s' does not say '%s'", e.msg, word);
+	assert_null(strchr(e.msg, '\n'));
+}
+
+static void ours(void)
+{
+	struct vcpu_state s;
+	struct err e = { 0 };
+
+	assert_int_equal(vcpu_state_read(&s, buf, len, &e), 0);
+	if (vcpu_state_check(&s, &e))
+		fail_msg("%s", e.msg);
+}
+
 static void msrs_that_do_not_belong(void **unused)
 {
-	static const uint32_t never[] = { 0x10,	 0x11,	0x12,  0x1b, 0x8b,
-					  0x6e0, 0x800, 0x83f, 0x10a };
+	static const uint32_t never[] = { 0x10,	 0x11,	0x12,  0x1b,  0x8b,
+					  0x6e0, 0x800, 0x83f, 0x10a, 0x480,
+					  0x1b8, 0xc1 };
 	size_t at = data_of(VCPU_MSRS) + 8;
 
 	(void)unused;
+	ours();
 	for (unsigned i = 0; i < sizeof(never) / 4; i++) {
 		/* The first keeps the order whatever it is, up to 0x277. */
-		if (never[i] >= 0x277) {
-			put32(at + 16, never[i]);
-			refused("does not belong");
-			put32(at + 16, 0x277);
-			continue;
-		}
-		put32(at, never[i]);
-		refused("does not belong");
-		put32(at, 0x174);
+		size_t where = never[i] >= 0x277 ? at + 16 : at;
+		uint32_t was = get32(where);
+
+		put32(where, never[i]);
+		not_ours("does not belong");
+		put32(where, was);
 	}
 	put32(at + 32, 0x4b564d00); /* wall clock */
-	refused("does not belong");
+	not_ours("does not belong");
 	put32(at + 32, 0x4b564d01);
 	put32(at + 48, 0xc0000101); /* GS base */
-	refused("does not belong");
+	not_ours("does not belong");
+	put32(at + 48, 0xc0010117); /* VM_HSAVE_PA */
+	not_ours("does not belong");
+}
+
+/* What KVM takes from the host's side, though no guest of ours has it. */
+static void registers_of_others(void **unused)
+{
+	size_t at = data_of(VCPU_SREGS);
+	size_t efer = at + offsetof(struct kvm_sregs, efer);
+	size_t cr4 = at + offsetof(struct kvm_sregs, cr4);
+	size_t base = at + offsetof(struct kvm_sregs, apic_base);
+
+	(void)unused;
+	put32(efer, 0x1d01); /* SVME */
+	not_ours("EFER = 0x1d01");
+	put32(efer, 0x200d01); /* AUTOIBRS */
+	ours();
+	put32(cr4, 0x3626f0); /* VMXE */
+	not_ours("CR4 = 0x3626f0");
+	put32(cr4, 0x7606f0); /* PKE */
+	not_ours("CR4");
+	put32(cr4, 0x6f0);
+	put32(base, 0xfee01d00);
+	not_ours("APIC base");
+	put32(base, 0xfee00900);
+	put32(base + 4, 1);
+	not_ours("APIC base");
+}
+
+static void events_of_others(void **unused)
+{
+	size_t flags = data_of(VCPU_EVENTS) +
+		       offsetof(struct kvm_vcpu_events, flags);
+
+	(void)unused;
+	put32(flags, KVM_VCPUEVENT_VALID_NMI_PENDING |
+			     KVM_VCPUEVENT_VALID_SHADOW);
+	ours();
+	put32(flags, KVM_VCPUEVENT_VALID_SMM);
+	not_ours("events of kind");
+	put32(flags, 0);
+	put32(data_of(VCPU_MP_STATE), KVM_MP_STATE_AP_RESET_HOLD);
+	not_ours("run state");
+}
+
+/* The state as a whole is asked, each leaf in test_cpuid.c. */
+static void cpuid_of_others(void **unused)
+{
+	size_t leaf1 = data_of(VCPU_CPUID) + 8 + 40;
+
+	(void)unused;
+	put32(leaf1 + 20, 1u << 5); /* ECX: VMX */
+	not_ours("CPUID 0x1.0 ECX bit 5");
 }
 
 static void msrs_out_of_order_or_twice(void **unused)
@@ -405,6 +488,9 @@ int main(void)
 		TEST(part_longer_than_the_file),
 		TEST(padding_that_is_not_zero),
 		TEST(msrs_that_do_not_belong),
+		TEST(registers_of_others),
+		TEST(events_of_others),
+		TEST(cpuid_of_others),
 		TEST(msrs_out_of_order_or_twice),
 		TEST(cpuid_without_an_id),
 		TEST(largest_state_fits),

@@ -102,12 +102,18 @@ int arch_vcpu_save(int kvm_fd, int vm_fd, int vcpu_fd, void *buf, size_t *len,
 		   struct err *e);
 
 /*
- * Can this host run a vCPU of that state: a CPU of the same maker with every
- * feature that the guest was told of, and register files of the same shape?
- * Asked once for a template, of any of its vCPUs (they differ in their id
- * only); arch_vcpu_restore doesn't ask. Needs no VM.
+ * Are these states of `nr` vCPUs (1 to ARCH_MAX_CPUS) ones that guests of husk
+ * can have, all of one processor, and can this host run them: a CPU of the same
+ * maker with every feature that the guest was told of, and register files of
+ * the same shape? Asked once for a template; arch_vcpu_restore doesn't ask.
+ * Needs no VM.
  */
-int arch_vcpu_check(int kvm_fd, const void *buf, size_t len, struct err *e);
+struct arch_state {
+	const void *buf;
+	size_t len;
+};
+int arch_vcpu_check(int kvm_fd, const struct arch_state *vcpu, unsigned nr,
+		    struct err *e);
 
 /*
  * Give a fresh vCPU `index` that state: before its first KVM_RUN what says
@@ -162,6 +168,12 @@ int arch_touch_prepare(int vcpu_fd, const void *buf, size_t len,
 unsigned arch_touch_fill(uint8_t page[GMEM_PAGE], const struct arch_pages *p,
 			 unsigned nr);
 int arch_touch_begin(int vcpu_fd, gpa_t gpa, struct err *e);
+
+/*
+ * Have a vCPU that has not run differ in what a first KVM_RUN freezes, as a
+ * Linux guest's does, where its CPU has such a thing: to try what follows.
+ */
+void arch_vcpu_freeze(int vcpu_fd);
 
 /*
  * The counter that a guest's programs can read, as vCPU `vcpu_fd` would read

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * See cpuid_fit.h. Registers of CPUID leaves that are features bit by bit are
- * compared as sets, the sizes and places of the register save areas and the
- * maker's name must be equal, the width of physical addresses may not shrink.
- * Caches, topology, names and frequencies are not compared: no instruction
- * faults for them.
+ * See cpuid_fit.h. Registers whose bits are features by the rules are compared
+ * as sets, the sizes and places of the register save areas and the maker's
+ * name must be equal, the width of physical addresses may not shrink. Caches,
+ * topology, names and frequencies are not compared: no instruction faults for
+ * them.
  */
 #include "arch/x86_64/cpuid_fit.h"
 
-#include <asm/kvm_para.h>
+#include "arch/x86_64/cpuid_rules.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,63 +17,41 @@
 
 #define BIT(n) (1u << (n))
 
-#define LEAF_XSAVE 0xdu
-#define LEAF_WIDTH 0x80000008u
-
-enum { EAX, EBX, ECX, EDX, NR_REGS };
-
-static const char *const reg_names[NR_REGS] = { "EAX", "EBX", "ECX", "EDX" };
-
-/* Registers whose bits are features, as a mask of 1 << EAX and so on. */
-static const struct {
-	uint32_t leaf, sub;
-	unsigned regs;
-} features[] = {
-	{ 0x1, 0, BIT(ECX) | BIT(EDX) },
-	{ 0x7, 0, BIT(EBX) | BIT(ECX) | BIT(EDX) },
-	{ 0x7, 1, BIT(EAX) | BIT(EBX) | BIT(ECX) | BIT(EDX) },
-	{ 0x7, 2, BIT(EDX) },
-	{ LEAF_XSAVE, 0, BIT(EAX) | BIT(EDX) },
-	{ LEAF_XSAVE, 1, BIT(EAX) | BIT(ECX) | BIT(EDX) },
-	{ KVM_CPUID_FEATURES, 0, BIT(EAX) },
-	{ 0x80000001, 0, BIT(ECX) | BIT(EDX) },
-	{ 0x80000007, 0, BIT(EDX) },
-	{ LEAF_WIDTH, 0, BIT(EBX) },
-	{ 0x80000021, 0, BIT(EAX) },
-};
+static const char *const reg_names[CPUID_NR_REGS] = { "EAX", "EBX", "ECX",
+						      "EDX" };
 
 /* Names for those that people know. */
 static const struct {
 	uint32_t leaf, sub, reg, bit;
 	const char *name;
 } names[] = {
-	{ 0x1, 0, ECX, 9, "ssse3" },
-	{ 0x1, 0, ECX, 12, "fma" },
-	{ 0x1, 0, ECX, 13, "cx16" },
-	{ 0x1, 0, ECX, 19, "sse4.1" },
-	{ 0x1, 0, ECX, 20, "sse4.2" },
-	{ 0x1, 0, ECX, 23, "popcnt" },
-	{ 0x1, 0, ECX, 25, "aes" },
-	{ 0x1, 0, ECX, 26, "xsave" },
-	{ 0x1, 0, ECX, 28, "avx" },
-	{ 0x1, 0, ECX, 30, "rdrand" },
-	{ 0x7, 0, EBX, 0, "fsgsbase" },
-	{ 0x7, 0, EBX, 3, "bmi1" },
-	{ 0x7, 0, EBX, 5, "avx2" },
-	{ 0x7, 0, EBX, 8, "bmi2" },
-	{ 0x7, 0, EBX, 9, "erms" },
-	{ 0x7, 0, EBX, 16, "avx512f" },
-	{ 0x7, 0, EBX, 18, "rdseed" },
-	{ 0x7, 0, EBX, 20, "smap" },
-	{ 0x7, 0, EBX, 29, "sha" },
-	{ 0x7, 0, ECX, 9, "vaes" },
-	{ 0x7, 0, ECX, 22, "rdpid" },
-	{ 0x7, 0, EDX, 4, "fsrm" },
-	{ 0x7, 0, EDX, 26, "ibrs" },
-	{ 0x7, 0, EDX, 27, "stibp" },
-	{ 0x80000001, 0, EDX, 26, "1 GiB pages" },
-	{ 0x80000001, 0, EDX, 27, "rdtscp" },
-	{ 0x80000007, 0, EDX, 8, "invariant TSC" },
+	{ 0x1, 0, CPUID_ECX, 9, "ssse3" },
+	{ 0x1, 0, CPUID_ECX, 12, "fma" },
+	{ 0x1, 0, CPUID_ECX, 13, "cx16" },
+	{ 0x1, 0, CPUID_ECX, 19, "sse4.1" },
+	{ 0x1, 0, CPUID_ECX, 20, "sse4.2" },
+	{ 0x1, 0, CPUID_ECX, 23, "popcnt" },
+	{ 0x1, 0, CPUID_ECX, 25, "aes" },
+	{ 0x1, 0, CPUID_ECX, 26, "xsave" },
+	{ 0x1, 0, CPUID_ECX, 28, "avx" },
+	{ 0x1, 0, CPUID_ECX, 30, "rdrand" },
+	{ 0x7, 0, CPUID_EBX, 0, "fsgsbase" },
+	{ 0x7, 0, CPUID_EBX, 3, "bmi1" },
+	{ 0x7, 0, CPUID_EBX, 5, "avx2" },
+	{ 0x7, 0, CPUID_EBX, 8, "bmi2" },
+	{ 0x7, 0, CPUID_EBX, 9, "erms" },
+	{ 0x7, 0, CPUID_EBX, 16, "avx512f" },
+	{ 0x7, 0, CPUID_EBX, 18, "rdseed" },
+	{ 0x7, 0, CPUID_EBX, 20, "smap" },
+	{ 0x7, 0, CPUID_EBX, 29, "sha" },
+	{ 0x7, 0, CPUID_ECX, 9, "vaes" },
+	{ 0x7, 0, CPUID_ECX, 22, "rdpid" },
+	{ 0x7, 0, CPUID_EDX, 4, "fsrm" },
+	{ 0x7, 0, CPUID_EDX, 26, "ibrs" },
+	{ 0x7, 0, CPUID_EDX, 27, "stibp" },
+	{ 0x80000001, 0, CPUID_EDX, 26, "1 GiB pages" },
+	{ 0x80000001, 0, CPUID_EDX, 27, "rdtscp" },
+	{ 0x80000007, 0, CPUID_EDX, 8, "invariant TSC" },
 };
 
 static const struct kvm_cpuid_entry2 *find(const struct kvm_cpuid_entry2 *entry,
@@ -89,7 +68,7 @@ static const struct kvm_cpuid_entry2 *find(const struct kvm_cpuid_entry2 *entry,
 
 static uint32_t reg_of(const struct kvm_cpuid_entry2 *c, unsigned reg)
 {
-	const uint32_t v[NR_REGS] = { c->eax, c->ebx, c->ecx, c->edx };
+	const uint32_t v[CPUID_NR_REGS] = { c->eax, c->ebx, c->ecx, c->edx };
 
 	return v[reg];
 }
@@ -104,17 +83,18 @@ static const char *name_of(uint32_t leaf, uint32_t sub, unsigned reg,
 	return NULL;
 }
 
-static int lacks(uint32_t leaf, uint32_t sub, unsigned reg, uint32_t missing,
-		 struct err *e)
+static int lacks(const struct kvm_cpuid_entry2 *c, unsigned reg,
+		 uint32_t missing, struct err *e)
 {
 	unsigned bit = (unsigned)__builtin_ctz(missing);
-	const char *name = name_of(leaf, sub, reg, bit);
+	const char *name = name_of(c->function, c->index, reg, bit);
 
 	return err_set(e, ENOTSUP,
 		       "this host's CPU or KVM lacks %s%sCPUID 0x%x.%u %s bit "
 		       "%u%s, which the template's guest uses (make the "
 		       "template on such a host)",
-		       name ? name : "", name ? " (" : "", leaf, sub,
+		       name ? name : "", name ? " (" : "", c->function,
+		       c->index,
 		       reg_names[reg], bit, name ? ")" : "");
 }
 
@@ -122,17 +102,19 @@ static int fit_features(const struct kvm_cpuid_entry2 *told, unsigned nr_told,
 			const struct kvm_cpuid_entry2 *here, unsigned nr_here,
 			struct err *e)
 {
-	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
-		uint32_t leaf = features[i].leaf, sub = features[i].sub;
+	for (unsigned i = 0; i < cpuid_nr_rules; i++) {
+		const struct cpuid_rule *rule = &cpuid_rules[i];
 		const struct kvm_cpuid_entry2 *t, *h;
 
-		t = find(told, nr_told, leaf, sub);
-		h = find(here, nr_here, leaf, sub);
-		for (unsigned reg = 0; reg < NR_REGS; reg++) {
+		if (!rule->features)
+			continue;
+		t = find(told, nr_told, rule->leaf, rule->first);
+		h = find(here, nr_here, rule->leaf, rule->first);
+		for (unsigned reg = 0; reg < CPUID_NR_REGS; reg++) {
 			uint32_t missing = reg_of(t, reg) & ~reg_of(h, reg);
 
-			if (features[i].regs & BIT(reg) && missing)
-				return lacks(leaf, sub, reg, missing, e);
+			if (rule->features & BIT(reg) && missing)
+				return lacks(t, reg, missing, e);
 		}
 	}
 	return 0;
@@ -156,15 +138,15 @@ static int fit_xsave(const struct kvm_cpuid_entry2 *told, unsigned nr_told,
 		     const struct kvm_cpuid_entry2 *here, unsigned nr_here,
 		     struct err *e)
 {
-	uint32_t xcr0 = find(told, nr_told, LEAF_XSAVE, 0)->eax;
+	uint32_t xcr0 = find(told, nr_told, CPUID_LEAF_XSAVE, 0)->eax;
 
 	for (uint32_t i = 2; i < 32; i++) {
 		const struct kvm_cpuid_entry2 *t, *h;
 
 		if (!(xcr0 & BIT(i)))
 			continue;
-		t = find(told, nr_told, LEAF_XSAVE, i);
-		h = find(here, nr_here, LEAF_XSAVE, i);
+		t = find(told, nr_told, CPUID_LEAF_XSAVE, i);
+		h = find(here, nr_here, CPUID_LEAF_XSAVE, i);
 		if (t->eax != h->eax || t->ebx != h->ebx || t->ecx != h->ecx)
 			return err_set(e, ENOTSUP,
 				       "this host saves register state %u "
@@ -187,6 +169,89 @@ static int fit_width(const struct kvm_cpuid_entry2 *t,
 		       h->eax & 0xff, t->eax & 0xff);
 }
 
+static int fit_rule(const struct kvm_cpuid_entry2 *c, struct err *e)
+{
+	const struct cpuid_rule *r = cpuid_find_rule(c->function, c->index);
+	uint32_t flags =
+		r && r->indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0;
+
+	if (!r || c->flags != flags)
+		return err_set(e, EPROTO,
+			       "the template's guest has CPUID 0x%x.%u, which "
+			       "no guest of this husk has (make the template "
+			       "again)",
+			       c->function, c->index);
+	for (unsigned reg = 0; reg < CPUID_NR_REGS; reg++) {
+		uint32_t over = reg_of(c, reg) & ~r->may[reg];
+
+		if (over)
+			return err_set(e, EPROTO,
+				       "the template's guest has CPUID 0x%x.%u "
+				       "%s bit %d, which no guest of this husk "
+				       "has (make the template again)",
+				       c->function, c->index, reg_names[reg],
+				       __builtin_ctz(over));
+	}
+	return 0;
+}
+
+/* KVM takes the first of two: so would nobody here. */
+static bool is_twice(const struct kvm_cpuid_entry2 *entry, unsigned i)
+{
+	for (unsigned k = 0; k < i; k++)
+		if (entry[k].function == entry[i].function &&
+		    entry[k].index == entry[i].index)
+			return true;
+	return false;
+}
+
+int cpuid_check(const struct kvm_cpuid_entry2 *entry, unsigned nr,
+		struct err *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < nr; i++) {
+		r = fit_rule(&entry[i], e);
+		if (!r && is_twice(entry, i))
+			r = err_set(e, EPROTO,
+				    "the template's guest has CPUID 0x%x.%u "
+				    "twice (make the template again)",
+				    entry[i].function, entry[i].index);
+	}
+	return r;
+}
+
+/* What says which vCPU it is. */
+static void clear_id(struct kvm_cpuid_entry2 *c)
+{
+	if (c->function == 1)
+		c->ebx &= 0xffffff;
+	else if (c->function == CPUID_LEAF_TOPOLOGY)
+		c->edx = 0;
+	else if (c->function == 0x8000001e)
+		c->eax = c->ebx = 0;
+}
+
+int cpuid_same(const struct kvm_cpuid_entry2 *a, unsigned nr_a,
+	       const struct kvm_cpuid_entry2 *b, unsigned nr_b, struct err *e)
+{
+	for (unsigned i = 0; nr_a == nr_b && i < nr_a; i++) {
+		struct kvm_cpuid_entry2 x = a[i], y = b[i];
+
+		clear_id(&x);
+		clear_id(&y);
+		if (memcmp(&x, &y, sizeof(x)))
+			return err_set(e, EPROTO,
+				       "the vCPUs of the template differ in "
+				       "CPUID 0x%x.%u (make it again)",
+				       y.function, y.index);
+	}
+	return nr_a == nr_b ? 0
+			    : err_set(e, EPROTO,
+				      "the vCPUs of the template differ in "
+				      "CPUID (make it again)");
+}
+
 int cpuid_fit(const struct kvm_cpuid_entry2 *told, unsigned nr_told,
 	      const struct kvm_cpuid_entry2 *here, unsigned nr_here,
 	      struct err *e)
@@ -199,8 +264,8 @@ int cpuid_fit(const struct kvm_cpuid_entry2 *told, unsigned nr_told,
 	if (!r)
 		r = fit_xsave(told, nr_told, here, nr_here, e);
 	if (!r)
-		r = fit_width(find(told, nr_told, LEAF_WIDTH, 0),
-			      find(here, nr_here, LEAF_WIDTH, 0), e);
+		r = fit_width(find(told, nr_told, CPUID_LEAF_WIDTH, 0),
+			      find(here, nr_here, CPUID_LEAF_WIDTH, 0), e);
 	return r;
 }
 
@@ -210,7 +275,7 @@ static void clear_runtime(struct kvm_cpuid_entry2 *c)
 		c->ecx &= ~BIT(27); /* OSXSAVE: CR4's bit */
 	else if (c->function == 7 && c->index == 0)
 		c->ecx &= ~BIT(4); /* OSPKE: CR4's bit */
-	else if (c->function == LEAF_XSAVE && c->index <= 1)
+	else if (c->function == CPUID_LEAF_XSAVE && c->index <= 1)
 		c->ebx = 0; /* size for the XCR0 of the moment */
 }
 

@@ -20,6 +20,16 @@
  */
 unsigned cpuid_clean(struct kvm_cpuid_entry2 *entry, unsigned nr);
 
+/*
+ * -EPROTO for a list that no guest of husk is told: a leaf that the rules do
+ * not have, a bit that they do not allow, a leaf twice. Then, for another vCPU
+ * of the same machine, that it differs in its id only.
+ */
+int cpuid_check(const struct kvm_cpuid_entry2 *entry, unsigned nr,
+		struct err *e);
+int cpuid_same(const struct kvm_cpuid_entry2 *a, unsigned nr_a,
+	       const struct kvm_cpuid_entry2 *b, unsigned nr_b, struct err *e);
+
 /* -ENOTSUP with the first difference that matters. */
 int cpuid_fit(const struct kvm_cpuid_entry2 *told, unsigned nr_told,
 	      const struct kvm_cpuid_entry2 *here, unsigned nr_here,

@@ -15,6 +15,7 @@
 
 #define MSR_TSC		 0x10u
 #define MSR_TSC_DEADLINE 0x6e0u
+#define MSR_DE_CFG	 0xc0011029u
 
 /* KVM's list has about a hundred, MSRS_EXTRA come on top. */
 #define MSRS_MAX   512u

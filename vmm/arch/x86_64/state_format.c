@@ -2,12 +2,11 @@
 /*
  * See state_format.h. One table says what each part may look like; reading
  * and writing both go through it in its order, so nothing can be missing,
- * twice or in another order. Whatever a part's values are is for KVM to judge,
- * which checks them like those of any other process.
+ * twice or in another order. What values may be is judged in state_check.c,
+ * and then by KVM, which checks them like those of any other process.
  */
 #include "arch/x86_64/state_format.h"
 
-#include "arch/x86_64/msrs.h"
 #include "lib/pack.h"
 
 #include <errno.h>
@@ -195,19 +194,13 @@ static const struct kvm_cpuid_entry2 *find_leaf1(const struct vcpu_state *s)
 	return NULL;
 }
 
-static int check_msrs(const struct vcpu_state *s, struct err *e)
+static int check_order(const struct vcpu_state *s, struct err *e)
 {
 	const struct kvm_msrs *m = s->part[VCPU_MSRS].data;
 
-	for (uint32_t i = 0; i < m->nmsrs; i++) {
-		if (i && m->entries[i].index <= m->entries[i - 1].index)
+	for (uint32_t i = 1; i < m->nmsrs; i++)
+		if (m->entries[i].index <= m->entries[i - 1].index)
 			return bad_part(VCPU_MSRS, "is not in order", e);
-		if (!msr_is_kept(m->entries[i].index))
-			return err_set(e, EPROTO,
-				       "read vCPU state: MSR 0x%x does not "
-				       "belong in a template",
-				       m->entries[i].index);
-	}
 	return 0;
 }
 
@@ -232,7 +225,7 @@ int vcpu_state_read(struct vcpu_state *s, const void *buf, size_t len,
 			       "read vCPU state: something follows it");
 	if (!find_leaf1(s))
 		return bad_part(VCPU_CPUID, "lacks leaf 1", e);
-	return check_msrs(s, e);
+	return check_order(s, e);
 }
 
 int vcpu_state_write(const struct vcpu_state *s, void *buf, size_t size,

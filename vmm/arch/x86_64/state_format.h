@@ -65,11 +65,17 @@ struct vcpu_state {
 
 /*
  * Look at `len` bytes of anything (8-aligned) and set the views, or say what
- * is wrong with them. Afterwards all lengths and counts fit; MSRs are ones
- * that may be restored; the CPUID list has leaf 1.
+ * is wrong with them. Afterwards all lengths and counts fit; MSRs rise; the
+ * CPUID list has leaf 1.
  */
 int vcpu_state_read(struct vcpu_state *s, const void *buf, size_t len,
 		    struct err *e);
+
+/*
+ * May a vCPU of husk be in that state: CPUID, MSRs, EFER, CR4, APIC base and
+ * events that a guest of ours can have? -EPROTO if not.
+ */
+int vcpu_state_check(const struct vcpu_state *s, struct err *e);
 
 /* The bytes of `s`, whose parts are all set, into buf; *len is set. */
 int vcpu_state_write(const struct vcpu_state *s, void *buf, size_t size,

@@ -44,6 +44,9 @@
 #define DR6_RESET 0xffff0ff0ull
 #define DR7_RESET 0x400ull
 
+/* LFENCE waits for what stands before it. */
+#define DE_CFG_LFENCE 2u
+
 static int set(int fd, unsigned long request, const void *arg, const char *name,
 	       struct err *e)
 {
@@ -267,6 +270,15 @@ int arch_touch_prepare(int vcpu_fd, const void *buf, size_t len, struct err *e)
 	return m.nmsrs ? write_msrs(vcpu_fd, &m, e) : 0;
 }
 
+void arch_vcpu_freeze(int vcpu_fd)
+{
+	struct msr_values m = { .nmsrs = 0 };
+
+	/* KVM refuses it for other makers' CPUs. */
+	add_msr(&m, MSR_DE_CFG, DE_CFG_LFENCE);
+	ioctl(vcpu_fd, KVM_SET_MSRS, &m);
+}
+
 int arch_vcpu_rewind(int vcpu_fd, unsigned index, const void *buf, size_t len,
 		     struct err *e)
 {
@@ -279,17 +291,12 @@ int arch_vcpu_rewind(int vcpu_fd, unsigned index, const void *buf, size_t len,
 	return r ? err_prefix(e, "rewind vCPU %u: ", index) : 0;
 }
 
-int arch_vcpu_check(int kvm_fd, const void *buf, size_t len, struct err *e)
+static int fit_host(int kvm_fd, const struct kvm_cpuid2 *told, struct err *e)
 {
 	/* Not on the stack: a quarter of it is ever touched. */
 	auto_free struct cpuid_list *here = malloc(sizeof(*here));
-	const struct kvm_cpuid2 *told;
-	struct vcpu_state s;
 	int r;
 
-	r = vcpu_state_read(&s, buf, len, e);
-	if (r)
-		return r;
 	if (!here)
 		return err_set(e, ENOMEM, "KVM_GET_SUPPORTED_CPUID: out of "
 			       "memory");
@@ -298,8 +305,29 @@ int arch_vcpu_check(int kvm_fd, const void *buf, size_t len, struct err *e)
 		return r;
 	/* As many CPUs as there may be: more than one adds features only. */
 	cpuid_edit(here, 0, ARCH_MAX_CPUS);
-	told = s.part[VCPU_CPUID].data;
 	return cpuid_fit(told->entries, told->nent, here->entry, here->nent, e);
+}
+
+int arch_vcpu_check(int kvm_fd, const struct arch_state *vcpu, unsigned nr,
+		    struct err *e)
+{
+	const struct kvm_cpuid2 *first = NULL, *told;
+	struct vcpu_state s;
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < nr; i++) {
+		r = vcpu_state_read(&s, vcpu[i].buf, vcpu[i].len, e);
+		if (!r)
+			r = vcpu_state_check(&s, e);
+		if (r)
+			return r;
+		told = s.part[VCPU_CPUID].data;
+		if (!first)
+			first = told;
+		r = cpuid_same(first->entries, first->nent, told->entries,
+			       told->nent, e);
+	}
+	return r ? r : fit_host(kvm_fd, first, e);
 }
 
 int arch_clock_restore(int vm_fd, const void *buf, size_t len, struct err *e)
