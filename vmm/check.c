@@ -9,6 +9,7 @@
 #include "check.h"
 
 #include "arch/probe.h"
+#include "check_copy.h"
 #include "check_jail.h"
 #include "check_report.h"
 #include "check_settings.h"
@@ -223,6 +224,7 @@ static void ask_templates(struct survey *s, int kvm)
 {
 	struct question *q = ask(s, "templates");
 	const struct kvm_cap *c;
+	struct err e;
 
 	say(q, kvm < 0 ? ANSWER_OPEN : ANSWER_OK,
 	    "for templates, copies of them and pools");
@@ -230,6 +232,8 @@ static void ask_templates(struct survey *s, int kvm)
 		if (ioctl(kvm, KVM_CHECK_EXTENSION, c->cap) <= 0)
 			say(q, ANSWER_LESS, "%s is missing; it is for %s",
 			    c->name, c->why);
+	if (q->answer == ANSWER_OK && check_try_copy(&e))
+		say(q, ANSWER_LESS, "a copy of a few instructions: %s", e.msg);
 	hint(q, "machines can run here, but not be saved or copied: use Linux "
 		"5.10 or newer, without a cut down KVM");
 }
@@ -438,25 +442,28 @@ static void ask_jail(struct survey *s, int kvm)
 			ask_layer(s, &j, (enum jail_layer)l);
 }
 
-/* How the host is set up: nothing of it keeps a job from running. */
-static void ask_settings(struct survey *s)
+static void ask_setting(struct survey *s, const struct setting *w)
 {
 	static const enum answer answers[] = {
 		[SETTING_OPEN] = ANSWER_OPEN,
 		[SETTING_BAD] = ANSWER_LESS,
 		[SETTING_GOOD] = ANSWER_OK,
 	};
+	struct question *q = ask(s, w->name);
+	char found[CHECK_TEXT_MAX];
+	struct text t;
 
+	text_init(&t, found, sizeof(found));
+	say(q, answers[w->ask("", &t)], "%s", found);
+	hint(q, "%s", w->hint);
+}
+
+/* How the host is set up: nothing of it keeps a job from running. */
+static void ask_settings(struct survey *s)
+{
 	s->strict = true;
-	for (const struct setting *w = check_settings; w->name; w++) {
-		struct question *q = ask(s, w->name);
-		char found[CHECK_TEXT_MAX];
-		struct text t;
-
-		text_init(&t, found, sizeof(found));
-		say(q, answers[w->ask("", &t)], "%s", found);
-		hint(q, "%s", w->hint);
-	}
+	for (const struct setting *w = check_settings; w->name; w++)
+		ask_setting(s, w);
 }
 
 int check_host(FILE *out, const struct config *c, unsigned how)
@@ -468,6 +475,7 @@ int check_host(FILE *out, const struct config *c, unsigned how)
 	kvm = ask_permitted(&s);
 	ask_api(&s, kvm);
 	ask_hardware(&s, kvm);
+	ask_setting(&s, &check_paging);
 	ask_capabilities(&s, kvm);
 	ask_kernel(&s, c->kernel);
 	ask_image(&s, c->image);

@@ -328,6 +328,36 @@ static enum setting_answer ask_cgroup(const char *root, struct text *found)
 	return SETTING_BAD;
 }
 
+/* A module that is not loaded has no parameters. */
+static enum setting_answer ask_paging(const char *root, struct text *found)
+{
+	auto_free char *ept =
+		read_whole(root, "/sys/module/kvm_intel/parameters/ept");
+	auto_free char *npt =
+		read_whole(root, "/sys/module/kvm_amd/parameters/npt");
+	const char *name = ept ? "kvm_intel's ept" : "kvm_amd's npt";
+	const char *value = ept ? ept : npt;
+
+	if (!value) {
+		text_printf(found, "no kvm_intel or kvm_amd that tells");
+		return SETTING_OPEN;
+	}
+	if (*value == 'Y' || *value == '1') {
+		text_printf(found, "%s is on", name);
+		return SETTING_GOOD;
+	}
+	text_printf(found, "%s is off: guests run, but several times slower",
+		    name);
+	return SETTING_BAD;
+}
+
+const struct setting check_paging = {
+	"nested_paging",
+	"take ept=0 or npt=0 out of /etc/modprobe.d and load the module "
+	"again; in a virtual machine, its host has to offer it",
+	ask_paging,
+};
+
 const struct setting check_settings[] = {
 	{ "smt",
 	  "echo off >/sys/devices/system/cpu/smt/control, or husk run "

@@ -27,4 +27,7 @@ struct setting {
 
 extern const struct setting check_settings[];
 
+/* Asked of every host: do its guests have nested paging? */
+extern const struct setting check_paging;
+
 #endif

@@ -249,7 +249,12 @@ static void decide_crash(struct run *run)
 	char words[160];
 
 	uart_last_words(&run->vm.uart, words, sizeof(words));
-	if (ended == VCPU_FAILED + 1)
+	if (ended == VCPU_REFUSED + 1)
+		decide(run, VERDICT_ERROR, EIO,
+		       "run the guest: %s (husk check tells whether this host "
+		       "can)",
+		       run->vcpu_text);
+	else if (ended == VCPU_FAILED + 1)
 		decide(run, VERDICT_GUEST_CRASH, 0,
 		       "the guest crashed: %s (husk check tells whether this "
 		       "host can run Linux guests)",

@@ -9,7 +9,7 @@
  * Rejected: KVM_PRE_FAULT_MEMORY, which does this since Linux 6.12, a call for
  * each run: a second way for those who have it, which takes 1.41 instead of
  * 1.77 lab-ms for 400 pages in runs of four, and twice as long where KVM's
- * tdp_mmu is off (docs/kvm.md). A memory slot for the little guest: that it
+ * tdp_mmu is off (docs/hosts.md). A memory slot for the little guest: that it
  * goes away again would empty the tables.
  */
 #include "touch.h"

@@ -121,6 +121,47 @@ static void end_failed(struct vcpu *v, const char *what, uint64_t detail)
 	end(v, VCPU_FAILED, text);
 }
 
+/* KVM_RUN's errors speak of the host: no guest provokes one. */
+static void end_refused(struct vcpu *v, int error)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "KVM_RUN: %s%s", strerror(error),
+		 error == EAGAIN ? " (is there room below ulimit -u and "
+				   "pids.max?)" :
+		 error == EFAULT ? " (is its memory gone?)" : "");
+	end(v, VCPU_REFUSED, text);
+}
+
+static bool has_left(const struct vcpu *v)
+{
+	unsigned i;
+
+	for (i = 0; i < EXIT_KIND_NR; i++)
+		if (v->exits[i])
+			return true;
+	return false;
+}
+
+/*
+ * Intel's numbers without bit 31 are errors of the instruction: the control
+ * and host fields that KVM made are wrong. The rest may be the guest's doing,
+ * but not before it has done anything.
+ */
+static void end_no_entry(struct vcpu *v)
+{
+	uint64_t reason = v->run->fail_entry.hardware_entry_failure_reason;
+	char text[96];
+
+	if (has_left(v) && reason >> 31 & 1) {
+		end_failed(v, "the CPU refused to enter the guest", reason);
+		return;
+	}
+	snprintf(text, sizeof(text), "the CPU refuses to enter it (%#llx)",
+		 (unsigned long long)reason);
+	end(v, VCPU_REFUSED, text);
+}
+
 /* Act on the exit in kvm_run; false when the vCPU is finished. */
 static bool serve_exit(struct vcpu *v)
 {
@@ -150,8 +191,7 @@ static bool serve_exit(struct vcpu *v)
 		end(v, VCPU_RESET, "");
 		return false;
 	case KVM_EXIT_FAIL_ENTRY:
-		end_failed(v, "the CPU refused to enter the guest",
-			   run->fail_entry.hardware_entry_failure_reason);
+		end_no_entry(v);
 		return false;
 	case KVM_EXIT_INTERNAL_ERROR:
 		end_failed(v, "KVM could not emulate the guest",
@@ -170,6 +210,20 @@ static bool runs(struct vcpu *v)
 	       VCPU_RUN;
 }
 
+/*
+ * After a KVM_RUN without an exit: is it worth another? EAGAIN is, for a vCPU
+ * that waits for INIT; of vCPU 0 it means, since Linux 6.14, that a thread of
+ * KVM's in this process could not be made.
+ */
+#define AGAIN_MAX 1000u
+
+static bool may_retry(struct vcpu *v, int error)
+{
+	if (error == EINTR)
+		return true;
+	return error == EAGAIN && (v->index || v->again++ < AGAIN_MAX);
+}
+
 static void run_guest(struct vcpu *v)
 {
 	if (!v->first_run_ns)
@@ -178,18 +232,18 @@ static void run_guest(struct vcpu *v)
 		if (!ioctl(v->fd, KVM_RUN, 0)) {
 			bool goes_on = serve_exit(v);
 
+			v->again = 0;
 			if (v->served)
 				v->served(v->opaque);
 			if (!goes_on)
 				break;
 			continue;
 		}
-		if (errno == EINTR || errno == EAGAIN) {
-			count(v, EXIT_KIND_SIGNAL);
-			continue;
+		if (!may_retry(v, errno)) {
+			end_refused(v, errno);
+			break;
 		}
-		end_failed(v, strerror(errno), v->run->exit_reason);
-		break;
+		count(v, EXIT_KIND_SIGNAL);
 	}
 }
 
@@ -203,7 +257,7 @@ static void step_guest(struct vcpu *v)
 
 	do
 		r = ioctl(v->fd, KVM_RUN, 0);
-	while (r && (errno == EINTR || errno == EAGAIN));
+	while (r && may_retry(v, errno));
 	v->stepped = r ? KVM_EXIT_UNKNOWN : v->run->exit_reason;
 	v->run->immediate_exit = 1;
 	ioctl(v->fd, KVM_RUN, 0);

@@ -25,6 +25,7 @@ enum vcpu_end {
 	VCPU_TRIPLE_FAULT,	/* KVM_EXIT_SHUTDOWN */
 	VCPU_RESET,		/* the guest asked for a reset */
 	VCPU_FAILED,		/* KVM could not go on; text says why */
+	VCPU_REFUSED,		/* the host cannot run it; text says why */
 };
 
 /* What its thread is to do. */
@@ -48,6 +49,7 @@ struct vcpu {
 	pthread_cond_t turn;
 	bool parked;
 	uint32_t stepped;		/* exit reason of VCPU_STEP */
+	unsigned again;			/* EAGAIN in a row, of vCPU 0 */
 	struct err sealed;		/* code 0: its filter is on */
 	const struct jail *jail;	/* borrowed; NULL: none */
 	int vm_fd;			/* borrowed, for the filter */

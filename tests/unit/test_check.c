@@ -3,8 +3,16 @@
 /* LINK: vmm/arch/x86_64/msr_filter.c vmm/check_jail.c vmm/jail.c */
 /* LINK: vmm/jail_policy.c vmm/supervisor.c */
 /* LINK: vmm/check_report.c vmm/check_settings.c vmm/own_core.c */
-/* LINK: vmm/arch/x86_64/probe.c */
-/* LIBS: -Wl,--wrap=ioctl */
+/* LINK: vmm/arch/x86_64/probe.c vmm/check_copy.c vmm/arch/x86_64/cpu.c */
+/* LINK: vmm/arch/x86_64/touch.c vmm/arch/x86_64/state_restore.c */
+/* LINK: vmm/arch/x86_64/state_save.c vmm/arch/x86_64/state_format.c */
+/* LINK: vmm/arch/x86_64/state_check.c vmm/arch/x86_64/msrs.c */
+/* LINK: vmm/arch/x86_64/cpuid.c vmm/arch/x86_64/cpuid_fit.c */
+/* LINK: vmm/arch/x86_64/cpuid_rules.c vmm/arch/x86_64/boot.c */
+/* LINK: vmm/arch/x86_64/fdt.c vmm/arch/x86_64/elf.c */
+/* LINK: vmm/arch/x86_64/unpack.c vmm/arch/x86_64/needs.c */
+/* LINK: vmm/arch/x86_64/file.c */
+/* LIBS: -Wl,--wrap=ioctl -lfdt -lz */
 /*
  * husk check: files of every wrong kind made here, and the machine's own KVM,
  * whatever it is: what check says must agree with what this test finds out in
@@ -15,6 +23,7 @@
 #include "lib/cleanup.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <setjmp.h>
@@ -101,11 +110,18 @@ static void expect_kernel(const char *path, const char *answer,
 /* A KVM that lacks this capability, besides what it lacks already. */
 static int hidden_cap = -1;
 
+/* One that refuses this call. */
+static unsigned long refused_request;
+
 int __real_ioctl(int fd, unsigned long request, void *arg);
 int __wrap_ioctl(int fd, unsigned long request, void *arg);
 
 int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
+	if (request == refused_request) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (request == KVM_CHECK_EXTENSION && (intptr_t)arg == hidden_cap)
 		return 0;
 	return __real_ioctl(fd, request, arg);
@@ -137,6 +153,11 @@ static void test_templates(void **state)
 	hidden_cap = KVM_CAP_XCRS;
 	expect_templates("no", "KVM_CAP_XCRS is missing");
 	hidden_cap = -1;
+	/* What a copy needs is done, not asked. */
+	refused_request = KVM_SET_LAPIC;
+	expect_templates("no", "a copy of a few instructions: restore vCPU 0: "
+			       "KVM_SET_LAPIC: Invalid argument");
+	refused_request = 0;
 }
 
 static void test_kernels(void **state)

@@ -160,6 +160,30 @@ static void device(void **state)
 	expect("kvm_group", SETTING_BAD, "mode 666");
 }
 
+static void expect_paging(enum setting_answer answer, const char *says)
+{
+	char found[400];
+	struct text t;
+
+	text_init(&t, found, sizeof(found));
+	assert_int_equal(check_paging.ask(root, &t), answer);
+	assert_non_null(strstr(found, says));
+}
+
+static void nested_paging(void **state)
+{
+	(void)state;
+	expect_paging(SETTING_OPEN, "no kvm_intel or kvm_amd");
+	put_file("/sys/module/kvm_amd/parameters/npt", "N\n");
+	expect_paging(SETTING_BAD, "kvm_amd's npt is off");
+	put_file("/sys/module/kvm_amd/parameters/npt", "1\n");
+	expect_paging(SETTING_GOOD, "kvm_amd's npt is on");
+	put_file("/sys/module/kvm_intel/parameters/ept", "Y\n");
+	expect_paging(SETTING_GOOD, "kvm_intel's ept is on");
+	put_file("/sys/module/kvm_intel/parameters/ept", "0\n");
+	expect_paging(SETTING_BAD, "kvm_intel's ept is off");
+}
+
 static int make_root(void **state)
 {
 	(void)state;
@@ -184,6 +208,7 @@ int main(void)
 		cmocka_unit_test(mounts),
 		cmocka_unit_test(memory_of_a_group_above),
 		cmocka_unit_test(device),
+		cmocka_unit_test(nested_paging),
 	};
 
 	return cmocka_run_group_tests_name("check_settings", tests, make_root,
