@@ -223,6 +223,28 @@ check "deps: a machine without any is a failure in one line" \
 	has_line "$tmp/out" "^these are Debian's names; there is no apt-get here"
 check "deps: and a status" is "$rc" 1
 
+# An archive that is half broken: what can be had is installed all the same.
+installs() {
+	local dir=$tmp/apt-bin got=0
+	mkdir "$dir"
+	printf '#!/bin/sh\nexec "$@"\n' >"$dir/sudo"
+	printf '#!/bin/sh\n' | tee "$dir/find" "$dir/dpkg-query" >"$dir/dpkg"
+	printf '#!/bin/sh\necho "husk-thing:\n  Candidate: 1"\n' >"$dir/apt-cache"
+	cat >"$dir/apt-get" <<-END
+	#!/bin/sh
+	case "\$*" in
+	*update*) exit 100 ;;
+	*"install --no-install-recommends husk-thing"*) touch $tmp/thing ;;
+	esac
+	END
+	chmod +x "$dir"/*
+	echo "husk-thing | build | file:$tmp/thing | x" >"$tmp/table2"
+	BUILD=$tmp/apt-build PATH=$dir:$PATH tools/deps --install \
+		--table "$tmp/table2" >"$tmp/out" 2>&1 || got=$?
+	is "$got" 0 && has_line "$tmp/apt-build/log/packages.log" 'going on without'
+}
+check "deps installs though not all lists can be had" installs
+
 # An ordinary user without sudo is told the one line to run.
 as_nobody() {
 	local got=0
