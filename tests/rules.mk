@@ -11,7 +11,7 @@ REPLAYS	   :=
 
 $(BUILD)/tests.mk: tests/mkrules $(TEST_SRC) tests/unit tests/fuzz
 	@mkdir -p $(@D)
-	@tests/mkrules >$@.new && mv $@.new $@
+	@tests/mkrules >$@.$$$$ && mv $@.$$$$ $@
 ifeq ($(filter help deps clean distclean install,$(MAKECMDGOALS)),)
 include $(BUILD)/tests.mk
 endif
@@ -78,14 +78,22 @@ $(BUILD)/test/hostile/husk: $(filter-out %/init_blob.o,$(HUSK_OBJ)) \
 test-unit-programs: $(UNIT_TESTS) $(REPLAYS) $(RAW_TESTS)
 test-programs: test-unit-programs $(HOSTILE_GUESTS) $(BUILD)/test/hostile/husk
 
-test: setup test-programs ## set up, then run all tests
+test: ## set up, then run all tests
+	$(LOCKED) setup-files test-programs
 	@tests/run
 
-check: test-programs ## the fast part: lint, unit tests, fuzz corpora
+check: ## the fast part: lint, unit tests, fuzz corpora
+	$(LOCKED) test-programs
 	@tests/run unit replay lint
 
-.PHONY: test-distros test-cpus
-test-cpus: setup test-programs ## the suites on a host with two CPUs
+# Hours each, and so not part of `make test`, which has a few suites of them.
+.PHONY: test-distros test-cpus test-kernels
+test-kernels: ## the suites on the oldest, the default and the newest kernel
+	$(LOCKED) setup-files test-programs
+	@tests/run all-kernels
+
+test-cpus: ## the suites on a host with two CPUs
+	$(LOCKED) setup-files test-programs
 	@tests/run all-cpus
 
 test-distros: ## make run and check in bare Debian and Ubuntu (DISTROS=, FULL=1)
@@ -94,7 +102,8 @@ test-distros: ## make run and check in bare Debian and Ubuntu (DISTROS=, FULL=1)
 HOSTILE := $(filter $(BUILD)/test/raw/raw_hostile_%,$(RAW_TESTS)) \
 	   $(HOSTILE_GUESTS) $(BUILD)/test/hostile/husk
 .PHONY: check-hostile coverage
-check-hostile: setup $(HOSTILE) ## guests that break every rule of the devices
+check-hostile: ## guests that break every rule of the devices
+	$(LOCKED) setup-files $(HOSTILE)
 	@tests/run hostile
 
 # Its own build, in build/cov: other flags, nothing of the other mixed in.

@@ -53,10 +53,20 @@ RUN_PRODUCTS := $(BUILD)/vmlinux $(BUILD)/base.ext4 $(BUILD)/husk \
 deps: ## say which packages are missing
 	@tools/deps
 
-setup: $(RUN_PRODUCTS) $(BUILD)/lab/ready ## packages, kernel, base image, tools and lab
+# Two makes at once would write the same files: what builds much is built by a
+# make below, of which one at a time works. What runs afterwards is not locked.
+LOCKED = +@mkdir -p $(BUILD) && flock -o $(BUILD)/make.lock \
+	 $(MAKE) --no-print-directory DEPS=0
+.PHONY: setup-files run-files
+run-files: $(RUN_PRODUCTS)
+setup-files: run-files $(BUILD)/lab/ready
+
+setup: ## packages, kernel, base image, tools and lab
+	$(LOCKED) setup-files
 
 # JOB= picks another example, see tools/demo --help.
-run: $(RUN_PRODUCTS) ## set up, then run a job in a microVM (JOB=, HUSK_HOST=)
+run: ## set up, then run a job in a microVM (JOB=, HUSK_HOST=)
+	$(LOCKED) run-files
 	@tools/demo $(JOB)
 
 lint: ## check the sources' rules (layers, bans, sizes, shell, ...)

@@ -31,7 +31,7 @@ lab_select() {
 	[ "${2:-}" != --icount ] || lab=${lab%-icount}-icount
 	case $lab in
 	*[!A-Za-z0-9_.-]* | '' | .* | -* | share | bin | boot | \
-		ready | initrd | make.lock)
+		ready | initrd)
 		lab_die "LAB '$lab' is not a usable name"
 		;;
 	esac

@@ -328,6 +328,23 @@ check "make check asks for no kernel and no lab" areas_of check build,test
 check "make test asks for all" \
 	areas_of test build,kernel,image,lab,test,prove
 
+# While another make builds, one of ours waits for its lock.
+waits() {
+	local pid inode
+	exec 8>"$build/make.lock"
+	flock 8
+	inode=$(stat -c %i "$build/make.lock")
+	make -s setup >"$tmp/make" 2>&1 8>&- &
+	pid=$!
+	until grep -q -- "-> FLOCK .*:$inode " /proc/locks; do
+		kill -0 "$pid" || return 1
+		sleep 0.1
+	done
+	exec 8>&-
+	wait "$pid"
+}
+check "make setup waits while another make builds" waits
+
 dest=$tmp/dest
 check "make install" make -s install DESTDIR="$dest" PREFIX=/opt/husk
 check "install: husk" cmp "$build/husk" "$dest/opt/husk/bin/husk"
