@@ -37,18 +37,25 @@
 #include <linux/seccomp.h>
 #include <malloc.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
 /*
- * As root: one uid for each process id, from a range that no distribution and
- * no container manager hands out (systemd's list of uids ends its last range
- * below it), so two machines are never the same user.
+ * As root: a uid of its own for each machine, from a range that no distribution
+ * and no container manager hands out (systemd's list of uids ends its last
+ * range below it). Its number in the range is the kernel's own id of an
+ * eventfd: there is one set of them for all namespaces, and none is given
+ * twice while it is open, which ours is until all of the process is gone.
+ * Rejected: the process id, of which each container has its own; the inode of
+ * a namespace, which is as unique, but who may make none has that of others.
  */
 #define ID_BASE	  0x70000000u
+#define ID_RANGE  0x0fffffffl
 #define ID_NOBODY 65534u
 
 /* Of an oom_score_adj: how much more than its service, and the most. */
@@ -104,7 +111,7 @@ static void give(struct jail *j, enum jail_layer l, bool given)
 
 void jail_init(struct jail *j, enum jail_mode mode, struct supervisor *s)
 {
-	*j = (struct jail){ .mode = mode, .supervisor = s };
+	*j = (struct jail){ .mode = mode, .supervisor = s, .id_fd = -1 };
 	give(j, JAIL_PID_NS, s && s->pid_ns);
 	give(j, JAIL_USER_NS, s && s->user_ns);
 }
@@ -144,32 +151,51 @@ static bool set_ids(uid_t id)
 	       !syscall(SYS_setresuid, id, id, id);
 }
 
-/* Our pid as the host knows it: in a namespace of our own, getpid says 1. */
-static pid_t host_pid(const struct jail *j)
+/* The number in the line of /proc/self/fdinfo that starts with `key`, or -1. */
+static long fd_info(int fd, const char *key)
 {
-	char buf[16] = "";
-	const char *c = buf;
-	pid_t pid = 0;
+	char path[32], buf[256];
+	auto_fd info = -1;
+	const char *c;
+	ssize_t n;
+	long v = -1;
 
-	if (readlink("/proc/self", buf, sizeof(buf) - 1) <= 0)
-		return j->pid;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	n = info < 0 ? -1 : read(info, buf, sizeof(buf) - 1);
+	buf[n > 0 ? n : 0] = '\0';
+	c = strstr(buf, key);
+	if (!c)
+		return -1;
 	/* Digits; strtol would bring in the locale. */
-	for (; *c >= '0' && *c <= '9'; c++)
-		pid = pid * 10 + (*c - '0');
-	return pid;
+	for (c += strlen(key); *c >= '0' && *c <= '9' && v < ID_RANGE; c++)
+		v = (v < 0 ? 0 : v * 10) + (*c - '0');
+	return v;
+}
+
+/* A uid that is no other machine's as long as id_fd is open. */
+static bool choose_id(struct jail *j, uid_t *id)
+{
+	long n;
+
+	j->id_fd = eventfd(0, EFD_CLOEXEC);
+	n = j->id_fd < 0 ? -1 : fd_info(j->id_fd, "eventfd-id: ");
+	*id = ID_BASE + (uid_t)n;
+	return n >= 0 && n < ID_RANGE;
 }
 
 /* What is not root already is whoever its user chose. */
 static void leave_root(struct jail *j)
 {
 	bool own;
+	uid_t id;
 
 	if (geteuid()) {
 		give(j, JAIL_ID, true);
 		return;
 	}
 	prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-	own = set_ids(ID_BASE + (uid_t)host_pid(j));
+	own = choose_id(j, &id) && set_ids(id);
 	if (!own)
 		set_ids(ID_NOBODY);
 	raise_caps();

@@ -49,6 +49,8 @@ struct jail {
 	unsigned given;			/* bit per enum jail_layer */
 	bool landlock;			/* how JAIL_ROOT is given */
 	pid_t pid;			/* getpid() */
+	int id_fd;			/* whose number is our uid's; -1: none.
+					 * Never closed before the end */
 };
 
 /* Layers that exist before jail_enter are taken from the supervisor. */
