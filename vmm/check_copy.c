@@ -82,6 +82,7 @@ static int run_to(struct machine *m, uint32_t reason, const char *what,
 static int save(struct machine *m, void *buf, size_t *len, struct err *e)
 {
 	const struct arch_entry entry = { .rip = PLACE };
+	auto_free struct arch_fresh *fresh = NULL;
 	int r = machine_init(m, e);
 
 	if (r)
@@ -89,8 +90,11 @@ static int save(struct machine *m, void *buf, size_t *len, struct err *e)
 	r = arch_vcpu_init(m->kvm.fd, m->vcpu_fd, 0, 1, &entry, e);
 	if (r)
 		return r;
+	fresh = arch_fresh_ask(m->kvm.fd, m->vcpu_fd, e);
+	if (!fresh)
+		return -e->code;
 	arch_vcpu_freeze(m->vcpu_fd);
-	return arch_vcpu_save(m->kvm.fd, m->kvm.vm_fd, m->vcpu_fd, buf, len, e);
+	return arch_vcpu_save(fresh, m->kvm.vm_fd, m->vcpu_fd, buf, len, e);
 }
 
 static int touch(struct machine *m, const void *buf, size_t len, struct err *e)

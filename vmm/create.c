@@ -167,6 +167,8 @@ int create_template(const struct config *c, const struct run_start *start,
 	if (progress)
 		show_line(progress, "booting%s", c->warm ? ", warming up" : "");
 	r = run_set_up(&run, e);
+	if (!r)
+		r = vm_prepare_save(&run.vm, e);
 	if (!r) {
 		/* Names of files cannot be asked for inside the jail. */
 		fill_identity(&run, file->created, &source.id);

@@ -12,9 +12,11 @@
  *				for itself and waits (vm_park does so)
  *	jail_seal		this thread: from here on only its system calls
  *	vm_start		guests run
- * A pool's worker does the same and then waits in recvmsg for its streams:
- * descriptors that arrive later may be read, written and closed like others;
- * ioctl is for those of KVM alone.
+ * A pool's machine does the same, with a list for its loop that is wider, and
+ * then waits for its job: descriptors that arrive later may be read, written
+ * and closed like others; ioctl is for those of KVM alone. Before the guest
+ * runs it seals its loop once more, with the list of any run: of two filters
+ * both must allow a call.
  */
 #ifndef HUSK_JAIL_H
 #define HUSK_JAIL_H

@@ -186,7 +186,9 @@ static int start_job(struct run *run, const int fds[POOL_FDS_MAX],
 	run_watch(run);
 	loop_add_watch(&run->loop, &client);
 	run_prepare(run);
-	return run_go(run, e);
+	/* The last that only a waiter may; what runs may what any run may. */
+	r = jail_seal(&run->jail, JAIL_LOOP, run->vm.kvm.vm_fd, -1, e);
+	return r ? r : run_go(run, e);
 }
 
 static void reply(struct run *run)

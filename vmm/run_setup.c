@@ -423,9 +423,8 @@ int run_enter_jail(struct run *run, enum jail_thread loop, struct err *e)
 
 	if (run->status_fd >= 0 || run->config->timeline)
 		measure_open(&run->measure);
-	/* A template's memory is mapped; of KVM only the maker asks more. */
-	if (loop != JAIL_MAKER)
-		cleanup_fd(&run->vm.kvm.fd);
+	/* A template's memory is mapped, and there will be no second VM. */
+	cleanup_fd(&run->vm.kvm.fd);
 	cleanup_fd(&run->template.fd);
 	if (run->vm.kvm.narrowed)
 		j->given |= 1u << JAIL_MSRS;

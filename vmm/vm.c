@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -399,6 +400,8 @@ void vm_fini(struct vm *vm)
 		ioapic_fini(&vm->ioapic);
 	}
 	vm->has_devices = false;
+	free(vm->fresh);
+	vm->fresh = NULL;
 	kvm_fini(&vm->kvm);
 	gmem_fini(&vm->mem);
 }
@@ -452,6 +455,12 @@ static int save_devices(const struct vm *vm, struct vm_state *buf,
 	return -e->code;
 }
 
+int vm_prepare_save(struct vm *vm, struct err *e)
+{
+	vm->fresh = arch_fresh_ask(vm->kvm.fd, vm->vcpu[0].fd, e);
+	return vm->fresh ? 0 : -e->code;
+}
+
 int vm_save(struct vm *vm, struct vm_state *buf, struct template_source *s,
 	    struct err *e)
 {
@@ -463,7 +472,7 @@ int vm_save(struct vm *vm, struct vm_state *buf, struct template_source *s,
 		s->vcpu[i].data = buf->vcpu[i];
 		r = vcpu_settle(&vm->vcpu[i], e);
 		if (!r)
-			r = arch_vcpu_save(vm->kvm.fd, vm->kvm.vm_fd,
+			r = arch_vcpu_save(vm->fresh, vm->kvm.vm_fd,
 					   vm->vcpu[i].fd, buf->vcpu[i],
 					   &s->vcpu[i].len, e);
 	}

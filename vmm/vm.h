@@ -59,6 +59,7 @@ struct vm {
 	bool restored;			/* from a template */
 	const struct template *waiting;	/* whose state comes in vm_park */
 	struct err untouched;		/* why not; code 0: nothing was amiss */
+	struct arch_fresh *fresh;	/* owned; what vm_save compares with */
 	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
 	void *opaque;
 	/* Last, since only their first parts are ever touched. */
@@ -100,6 +101,9 @@ struct vm_state {
 	uint8_t clock[ARCH_CLOCK_STATE_MAX];
 	uint8_t vcpu[ARCH_MAX_CPUS][ARCH_VCPU_STATE_MAX];
 };
+
+/* Before it runs, and while /dev/kvm is open: ask for what vm_save needs. */
+int vm_prepare_save(struct vm *vm, struct err *e);
 
 /* Do all vCPUs of a stopped machine wait for an interrupt? */
 bool vm_is_idle(const struct vm *vm);

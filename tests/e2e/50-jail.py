@@ -313,6 +313,8 @@ def test_killed_maker():
     p = popen([HUSK, "template", "create", "-o", folder])
     pid = wait_for(lambda: machine(p.pid), "its machine")
     wait_for(lambda: threads(p.pid) > 1, "its vCPU")
+    fds = [os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)]
+    check("anon_inode:kvm-vm" in fds and "/dev/kvm" not in fds, "a maker has open: %r" % fds)
     os.kill(pid, signal.SIGKILL)
     eq(p.wait(), 125)
     check(b"husk: the machine was killed by SIGKILL" in p.stderr.read(), "its line")

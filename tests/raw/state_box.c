@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -375,10 +376,14 @@ void box_save(const struct box *b, struct box_state *s)
 {
 	struct err e = { 0 };
 
+	struct arch_fresh *fresh = arch_fresh_ask(b->kvm.fd, b->fd[0], &e);
+
+	must(fresh ? 0 : -e.code, &e);
 	for (unsigned i = 0; i < b->nr; i++)
-		must(arch_vcpu_save(b->kvm.fd, b->kvm.vm_fd, b->fd[i],
-				    s->vcpu[i], &s->len[i], &e),
+		must(arch_vcpu_save(fresh, b->kvm.vm_fd, b->fd[i], s->vcpu[i],
+				    &s->len[i], &e),
 		     &e);
+	free(fresh);
 	must(arch_clock_save(b->kvm.vm_fd, s->clock, &s->clock_len, &e), &e);
 }
 

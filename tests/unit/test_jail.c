@@ -102,7 +102,7 @@ static const struct {
 	{ "memory that is kept in dumps", ANY, SYS_madvise,
 	  { 0, 0, MADV_DODUMP } },
 	{ "terminal ioctl", ANY, SYS_ioctl, { 0, 0x5412 /* TIOCSTI */ } },
-	{ "new VM", RUN, SYS_ioctl, { VM_FD, KVM_CREATE_VM } },
+	{ "new VM", ANY, SYS_ioctl, { VM_FD, KVM_CREATE_VM } },
 	{ "new memory of a VM", ANY, SYS_ioctl,
 	  { VM_FD, KVM_SET_USER_MEMORY_REGION } },
 	{ "KVM_RUN elsewhere", VCPU, SYS_ioctl, { OTHER, KVM_RUN } },

@@ -97,9 +97,17 @@ int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned index, unsigned nr_cpus,
 #define ARCH_VCPU_STATE_MAX  65536u
 #define ARCH_CLOCK_STATE_MAX 64u
 
+/*
+ * What a vCPU has before it has run, for a state has what differs from that:
+ * asked of /dev/kvm, with the CPUID that `vcpu_fd` has by then. The caller
+ * frees it. NULL and *e when KVM refuses.
+ */
+struct arch_fresh;
+struct arch_fresh *arch_fresh_ask(int kvm_fd, int vcpu_fd, struct err *e);
+
 /* State of a stopped vCPU; buf has ARCH_VCPU_STATE_MAX bytes, *len is set. */
-int arch_vcpu_save(int kvm_fd, int vm_fd, int vcpu_fd, void *buf, size_t *len,
-		   struct err *e);
+int arch_vcpu_save(const struct arch_fresh *fresh, int vm_fd, int vcpu_fd,
+		   void *buf, size_t *len, struct err *e);
 
 /*
  * Are these states of `nr` vCPUs (1 to ARCH_MAX_CPUS) ones that guests of husk

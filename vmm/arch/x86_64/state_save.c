@@ -8,9 +8,10 @@
  * every kernel bears) instead of in neither (a guest that waits for ever).
  *
  * MSRs are stored where they differ from those of a vCPU that was just made
- * with the same CPUID, in a VM that exists for this only: making a template
- * may take a while, starting a copy may not. Rejected: a list of the MSRs that
- * Linux writes, which other monitors have had to mend again and again.
+ * with the same CPUID, in a VM that exists for this only, before the guest
+ * runs: making a template may take a while, starting a copy may not.
+ * Rejected: a list of the MSRs that Linux writes, which other monitors have
+ * had to mend again and again.
  */
 #include "arch/arch.h"
 #include "arch/x86_64/cpuid.h"
@@ -49,6 +50,12 @@ _Static_assert(offsetof(struct msr_list, index) == sizeof(struct kvm_msr_list),
 _Static_assert(offsetof(struct msr_values, entry) == sizeof(struct kvm_msrs),
 	       "msr_values is a kvm_msrs");
 
+/* Of all that there are, those of a vCPU that has never run. */
+struct arch_fresh {
+	struct msr_list list;
+	struct msr_values msrs;
+};
+
 /* All parts of one vCPU, where the state's views point to. On the heap. */
 struct parts {
 	struct cpuid_list cpuid;
@@ -61,8 +68,7 @@ struct parts {
 	struct kvm_debugregs debug;
 	struct kvm_lapic_state lapic;
 	struct vcpu_tsc tsc;
-	struct msr_list list;
-	struct msr_values msrs, fresh;
+	struct msr_values msrs;
 	struct kvm_vcpu_events events;
 };
 
@@ -118,7 +124,8 @@ static int get_msrs(int vcpu_fd, const struct msr_list *l,
 }
 
 /* The same of a vCPU that has never run. */
-static int get_fresh_msrs(int kvm_fd, struct parts *p, struct err *e)
+static int get_fresh_msrs(int kvm_fd, const struct cpuid_list *cpuid,
+			  struct arch_fresh *f, struct err *e)
 {
 	struct kvm_enable_cap split = {
 		.cap = KVM_CAP_SPLIT_IRQCHIP,
@@ -138,24 +145,21 @@ static int get_fresh_msrs(int kvm_fd, struct parts *p, struct err *e)
 	vcpu_fd = ioctl(vm_fd, KVM_CREATE_VCPU, 0);
 	if (vcpu_fd < 0)
 		return err_sys(e, "KVM_CREATE_VCPU to compare with");
-	if (ioctl(vcpu_fd, KVM_SET_CPUID2, &p->cpuid) < 0)
+	if (ioctl(vcpu_fd, KVM_SET_CPUID2, cpuid) < 0)
 		return err_sys(e, "KVM_SET_CPUID2 to compare with");
-	return get_msrs(vcpu_fd, &p->list, &p->fresh, e);
+	return get_msrs(vcpu_fd, &f->list, &f->msrs, e);
 }
 
-static int save_msrs(int kvm_fd, int vcpu_fd, struct parts *p, struct err *e)
+static int save_msrs(const struct arch_fresh *fresh, int vcpu_fd,
+		     struct parts *p, struct err *e)
 {
-	int r;
+	int r = get_msrs(vcpu_fd, &fresh->list, &p->msrs, e);
 
-	r = get_msr_list(kvm_fd, &p->list, e);
-	if (!r)
-		r = get_msrs(vcpu_fd, &p->list, &p->msrs, e);
-	if (!r)
-		r = get_fresh_msrs(kvm_fd, p, e);
 	if (r)
 		return r;
 	p->msrs.nmsrs = msrs_keep_changed(p->msrs.entry, p->msrs.nmsrs,
-					  p->fresh.entry, p->fresh.nmsrs);
+					  fresh->msrs.entry,
+					  fresh->msrs.nmsrs);
 	if (p->msrs.nmsrs > STATE_MAX_MSRS)
 		return err_set(e, EOVERFLOW,
 			       "save MSRs: the guest changed %u, at most %u "
@@ -275,8 +279,8 @@ static int clean_events(struct kvm_vcpu_events *v, struct err *e)
 	return 0;
 }
 
-static int save_parts(int kvm_fd, int vm_fd, int fd, struct parts *p,
-		      struct err *e)
+static int save_parts(const struct arch_fresh *fresh, int vm_fd, int fd,
+		      struct parts *p, struct err *e)
 {
 	int r;
 
@@ -298,7 +302,7 @@ static int save_parts(int kvm_fd, int vm_fd, int fd, struct parts *p,
 	if (!r)
 		r = save_cpuid(fd, &p->cpuid, e);
 	if (!r)
-		r = save_msrs(kvm_fd, fd, p, e);
+		r = save_msrs(fresh, fd, p, e);
 	if (!r)
 		r = GET(fd, KVM_GET_VCPU_EVENTS, &p->events, e);
 	if (!r)
@@ -331,8 +335,32 @@ static void set_views(struct vcpu_state *s, const struct parts *p)
 	view(s, VCPU_EVENTS, &p->events, sizeof(p->events));
 }
 
-int arch_vcpu_save(int kvm_fd, int vm_fd, int vcpu_fd, void *buf, size_t *len,
-		   struct err *e)
+struct arch_fresh *arch_fresh_ask(int kvm_fd, int vcpu_fd, struct err *e)
+{
+	auto_free struct arch_fresh *f = calloc(1, sizeof(*f));
+	auto_free struct cpuid_list *cpuid = calloc(1, sizeof(*cpuid));
+	struct arch_fresh *out = f;
+	int r;
+
+	if (!f || !cpuid) {
+		err_set(e, ENOMEM, "save a vCPU: out of memory");
+		return NULL;
+	}
+	r = save_cpuid(vcpu_fd, cpuid, e);
+	if (!r)
+		r = get_msr_list(kvm_fd, &f->list, e);
+	if (!r)
+		r = get_fresh_msrs(kvm_fd, cpuid, f, e);
+	if (r) {
+		err_prefix(e, "save a vCPU: ");
+		return NULL;
+	}
+	f = NULL;
+	return out;
+}
+
+int arch_vcpu_save(const struct arch_fresh *fresh, int vm_fd, int vcpu_fd,
+		   void *buf, size_t *len, struct err *e)
 {
 	auto_free void *room = calloc(1, sizeof(struct parts));
 	struct vcpu_state s;
@@ -340,7 +368,7 @@ int arch_vcpu_save(int kvm_fd, int vm_fd, int vcpu_fd, void *buf, size_t *len,
 
 	if (!room)
 		return err_set(e, ENOMEM, "save a vCPU: out of memory");
-	r = save_parts(kvm_fd, vm_fd, vcpu_fd, room, e);
+	r = save_parts(fresh, vm_fd, vcpu_fd, room, e);
 	if (r)
 		return err_prefix(e, "save a vCPU: ");
 	set_views(&s, room);
