@@ -278,6 +278,7 @@ static void set_defaults(struct config *c)
 	c->cpus = 1;
 	c->pids_max = CONFIG_PIDS_DEFAULT;
 	c->pool_size = CONFIG_POOL_DEFAULT;
+	c->request_ns = CONFIG_REQUEST_DEFAULT;
 	c->output_limit = UINT64_MAX;
 	c->result_fd = -1;
 	c->status_fd = -1;
@@ -451,6 +452,10 @@ static int check_run(const struct config *c, struct err *e)
 		r = err_set(e, EINVAL,
 			    "--pool and --template exclude each other (the "
 			    "pool has its own template)");
+	if (!r && c->nr_pool_uid && !c->pool)
+		r = err_set(e, EINVAL,
+			    "--pool-uid is about a pool, and none is given "
+			    "(add --pool=SOCKET)");
 	if (!r && c->pool && of_machine)
 		r = err_set(e, EINVAL,
 			    "option '--%s' cannot change in a machine of a "

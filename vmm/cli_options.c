@@ -71,6 +71,53 @@ static int set_size(struct cli *out, const struct cli_value *v, struct err *e)
 	return 0;
 }
 
+static int set_max_jobs(struct cli *out, const struct cli_value *v,
+			struct err *e)
+{
+	(void)e;
+	out->config.pool_jobs = (unsigned)v->number;
+	return 0;
+}
+
+static int set_max_timeout(struct cli *out, const struct cli_value *v,
+			   struct err *e)
+{
+	(void)e;
+	out->config.pool_timeout_ns = v->number;
+	return 0;
+}
+
+static int set_request_time(struct cli *out, const struct cli_value *v,
+			    struct err *e)
+{
+	(void)e;
+	out->config.request_ns = v->number;
+	return 0;
+}
+
+static int set_allow_uid(struct cli *out, const struct cli_value *v,
+			 struct err *e)
+{
+	struct config *c = &out->config;
+
+	if (c->nr_allow_uid == CONFIG_ALLOW_MAX)
+		return err_set(e, EINVAL,
+			       "--allow-uid " CLI_GIVEN ": too many users (%d "
+			       "at most)",
+			       v->text, CONFIG_ALLOW_MAX);
+	c->allow_uid[c->nr_allow_uid++] = (uint32_t)v->number;
+	return 0;
+}
+
+static int set_pool_uid(struct cli *out, const struct cli_value *v,
+			struct err *e)
+{
+	(void)e;
+	out->config.nr_pool_uid = 1;
+	out->config.pool_uid = (uint32_t)v->number;
+	return 0;
+}
+
 static int set_output(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)e;
@@ -401,6 +448,12 @@ const struct cli_option cli_options[] = {
 	 0, 0, set_listen},
 	{"size", "N", "machines that wait [4]", POOL_BIT, CLI_NUMBER, 1,
 	 CONFIG_POOL_MAX, set_size},
+	{"allow-uid", "UID",
+	 "who may use the pool besides root and its user;\n"
+	 "may be given again",
+	 POOL_BIT, CLI_NUMBER, 0, CONFIG_ID_MAX, set_allow_uid},
+	{"pool-uid", "UID", "trust a pool of this user, too", RUN_BIT,
+	 CLI_NUMBER, 0, CONFIG_ID_MAX, set_pool_uid},
 	{"output", "FILE",
 	 "the template to make, or a folder for it; also\n"
 	 "written -o FILE",
@@ -449,6 +502,16 @@ const struct cli_option cli_options[] = {
 	 "truncate: drop what is over the limit;\n"
 	 "kill: end the job [truncate]",
 	 RUN_BIT, CLI_TEXT, 0, 0, set_on_output_limit},
+	{"max-jobs", "N", "machines of a pool that run jobs at once [any]",
+	 POOL_BIT, CLI_NUMBER, 1, CONFIG_JOBS_MAX, set_max_jobs},
+	{"max-timeout", "TIME",
+	 "longest --timeout in a pool; each job needs one\n"
+	 "then [none]",
+	 POOL_BIT, CLI_TIME, 0, CONFIG_TIME_MAX, set_max_timeout},
+	{"request-time", "TIME",
+	 "a pool's clients have so long for their request\n"
+	 "[10s]",
+	 POOL_BIT, CLI_TIME, 0, CONFIG_TIME_MAX, set_request_time},
 
 	{.help = "Safety"},
 	{"jail", "HOW",

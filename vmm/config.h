@@ -19,6 +19,9 @@
 #define CONFIG_PIDS_DEFAULT   512
 #define CONFIG_POOL_DEFAULT   4
 #define CONFIG_POOL_MAX	      1024
+#define CONFIG_JOBS_MAX	      2048
+#define CONFIG_ALLOW_MAX      16
+#define CONFIG_REQUEST_DEFAULT (10ull * 1000000000) /* ns */
 #define CONFIG_ENV_MAX	      256
 #define CONFIG_TIME_MAX	      (8760ull * 3600 * 1000000000) /* a year, ns */
 #define CONFIG_PIDS_MAX	      4194304		/* PID_MAX_LIMIT of Linux */
@@ -59,6 +62,13 @@ struct config {
 	const char *pool;	 /* run: served by this socket; NULL: not */
 	const char *listen;	 /* pool: the socket */
 	unsigned pool_size;	 /* pool: machines that wait */
+	unsigned pool_jobs;	 /* pool: that run jobs; 0: any number */
+	uint64_t pool_timeout_ns; /* pool: longest that a job may have */
+	uint64_t request_ns;	 /* pool: for a client's request */
+	unsigned nr_allow_uid;	 /* pool: who may use it, too */
+	uint32_t allow_uid[CONFIG_ALLOW_MAX];
+	unsigned nr_pool_uid;	 /* run: 1 when there is one, trusted, too */
+	uint32_t pool_uid;
 	const char *output;	 /* template create: where to */
 	const char *fixed;	 /* option given that no copy can change */
 	const char *warm_fixed;	 /* one that a warm process has for good */

@@ -5,10 +5,8 @@
  * gets it, and the pool keeps a copy only to learn that the client has gone,
  * which ends the machine whatever that does.
  *
- * Replacements start some time after a hand-over, so that they do not take
- * the CPU from the job that was just handed out, unless a client waits. What
- * dies while it waits is replaced later each time it happens, so that a
- * template that cannot live does not keep a CPU busy.
+ * Who is in which state, and what follows, is pool_states.c's alone: here are
+ * the processes and descriptors that belong to its entries.
  */
 #include "pool.h"
 
@@ -16,12 +14,15 @@
 #include "own_core.h"
 #include "pool_internal.h"
 #include "pool_machine.h"
+#include "pool_peer.h"
 #include "pool_socket.h"
+#include "pool_wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,13 +31,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-#define STARTS_MAX    2u	     /* at a time */
-#define PAUSE_NS      20000000ull    /* after a hand-over */
-#define BACKOFF_NS    20000000ull    /* after a death, doubled each time, */
-#define BACKOFF_STEPS 8u	     /* so many times */
-#define CALM_NS	      60000000000ull /* then the count begins anew */
-#define SILENCE_NS    10000000000ull /* a client that sends nothing */
 
 /* The pool ends, and this is what it says then. */
 static void give_up(struct pool *p, const char *why)
@@ -48,44 +42,24 @@ static void give_up(struct pool *p, const char *why)
 /* Why a machine has not come up. Without any, there is no pool. */
 static void complain(struct pool *p, const char *why)
 {
-	if (p->count)
+	if (p->has_lived)
 		p->say(why);
 	else
 		give_up(p, why);
 }
 
-/* ---- starting machines ---- */
-
-static void note_death(struct pool *p)
-{
-	uint64_t now = loop_now();
-	unsigned steps;
-
-	if (now - p->death_ns > CALM_NS)
-		p->nr_deaths = 0;
-	steps = p->nr_deaths < BACKOFF_STEPS ? p->nr_deaths : BACKOFF_STEPS;
-	p->nr_deaths++;
-	p->death_ns = now;
-	/* The first is replaced at once. */
-	p->start_ns = steps ? now + (BACKOFF_NS << steps) : now;
-}
-
-static bool wants_machine(const struct pool *p)
-{
-	return p->nr_ready + p->nr_starting < p->size &&
-	       p->nr_starting < STARTS_MAX &&
-	       p->nr_ready + p->nr_starting + p->nr_running < MACHINES_MAX;
-}
+/* ---- machines ---- */
 
 static void start_machines(struct pool *p)
 {
 	struct err e;
+	int m;
 
-	while (wants_machine(p) && loop_now() >= p->start_ns) {
-		if (!pool_start_machine(p, &e))
+	while ((m = pool_states_start(&p->states, loop_now())) >= 0) {
+		if (!pool_start_machine(p, (unsigned)m, &e))
 			continue;
 		complain(p, e.msg);
-		note_death(p);
+		pool_states_bury(&p->states, (unsigned)m, loop_now());
 		/* Without the template there will never be another. */
 		if (e.code == EINVAL)
 			give_up(p, e.msg);
@@ -93,133 +67,57 @@ static void start_machines(struct pool *p)
 	}
 }
 
-/* ---- clients ---- */
-
-static void drop_client(struct pool *p, unsigned i)
+/* Whatever it does, it ends; its death comes as a signal. */
+static void lose_machine(struct pool *p, unsigned m)
 {
-	cleanup_fd(&p->client[i].fd);
-	p->nr_clients--;
-	memmove(&p->client[i], &p->client[i + 1],
-		(p->nr_clients - i) * sizeof(p->client[0]));
+	if (pool_states_lose(&p->states, m, loop_now()))
+		kill(p->machine[m].pid, SIGKILL);
+	cleanup_fd(&p->machine[m].client);
 }
-
-static void accept_clients(struct pool *p)
-{
-	while (p->nr_clients < CLIENTS_MAX) {
-		int fd = accept4(p->listen_fd, NULL, NULL,
-				 SOCK_CLOEXEC);
-		struct pollfd look = { .fd = fd, .events = POLLIN };
-
-		if (fd < 0)
-			return;
-		p->client[p->nr_clients++] = (struct client){
-			.fd = fd,
-			.until_ns = loop_now() + SILENCE_NS,
-			.has_sent = poll(&look, 1, 0) > 0 &&
-				    look.revents == POLLIN,
-		};
-	}
-}
-
-static struct machine *oldest_waiting(struct pool *p)
-{
-	struct machine *best = NULL;
-	unsigned i;
-
-	for (i = 0; i < p->nr_slots; i++) {
-		struct machine *m = &p->machine[i];
-
-		if (m->state == WAITING && !m->deaf &&
-		    (!best || m->since < best->since))
-			best = m;
-	}
-	return best;
-}
-
-/* False when that machine is no longer one; its death comes as a signal. */
-static bool hand_over(struct pool *p, struct machine *m, int client)
-{
-	static const char byte;
-	int r = pool_socket_send(m->link, &byte, 1, 1, &client, 1, -1);
-
-	cleanup_fd(&m->link);
-	p->nr_ready--;
-	p->nr_running++;
-	m->state = RUNNING;
-	m->client = -1;
-	if (r) {
-		kill(m->pid, SIGKILL);
-		return false;
-	}
-	m->client = client;
-	p->nr_deaths = 0;
-	p->start_ns = loop_now() + PAUSE_NS;
-	return true;
-}
-
-static void serve_clients(struct pool *p)
-{
-	unsigned i = 0;
-
-	while (i < p->nr_clients && p->nr_ready) {
-		struct client *c = &p->client[i];
-
-		if (!c->has_sent) {
-			i++;
-		} else if (hand_over(p, oldest_waiting(p), c->fd)) {
-			c->fd = -1; /* the machine's entry has it */
-			drop_client(p, i);
-		}
-	}
-	/* Somebody waits: no time to lose. */
-	if (i < p->nr_clients && p->client[i].has_sent && !p->nr_deaths)
-		p->start_ns = 0;
-}
-
-/* ---- machines that speak, or die ---- */
 
 static void complete(struct pool *p)
 {
+	unsigned size = p->states.limits.size;
 	char line[64];
 
-	if (p->complete || p->nr_ready < p->size)
+	if (p->complete || p->states.nr[MACHINE_WAITING] < size)
 		return;
 	p->complete = true;
-	snprintf(line, sizeof(line), "%u machine%s waiting", p->size,
-		 p->size > 1 ? "s are" : " is");
+	snprintf(line, sizeof(line), "%u machine%s waiting", size,
+		 size > 1 ? "s are" : " is");
 	p->say(line);
 }
 
 /* Its one word: READY, or why not. */
-static void hear_machine(struct pool *p, struct machine *m)
+static void hear_machine(struct pool *p, unsigned m)
 {
+	struct machine *it = &p->machine[m];
 	char buf[sizeof(((struct err *)0)->msg)];
-	ssize_t n = pool_socket_receive(m->link, buf, sizeof(buf) - 1, NULL, 0);
+	ssize_t n = pool_socket_receive(it->link, buf, sizeof(buf) - 1, NULL,
+					0);
 
-	if (m->state == STARTING && n > 0 && buf[0] == POOL_READY) {
+	if (n > 0 && buf[0] == POOL_READY &&
+	    pool_states_ready(&p->states, m)) {
 		buf[n] = '\0';
 		/* What holds for the first holds for all. */
-		if (buf[1] && !p->count)
+		if (buf[1] && !p->has_lived)
 			p->say(buf + 1);
-		m->state = WAITING;
-		m->since = p->count++;
-		p->nr_starting--;
-		p->nr_ready++;
+		it->was_ready = p->has_lived = true;
 		complete(p);
-	} else if (m->state == STARTING && n > 0 && buf[0] == POOL_FAILED) {
+		return;
+	}
+	if (n > 0 && buf[0] == POOL_FAILED && !it->was_ready) {
 		buf[n] = '\0';
 		complain(p, buf + 1);
-		cleanup_fd(&m->link);
-	} else {
-		/* It has died, or says what none would: then it must. */
-		m->deaf = true;
-		kill(m->pid, SIGKILL);
+		cleanup_fd(&it->link);
 	}
+	/* It has died or will, or says what none would: then it must. */
+	lose_machine(p, m);
 }
 
-static void say_death(struct pool *p, const struct machine *m, int status)
+static void say_death(struct pool *p, const struct machine *it, int status)
 {
-	const char *when = m->state == STARTING ? "starting" : "waiting";
+	const char *when = it->was_ready ? "waiting" : "starting";
 	char line[128];
 
 	if (WIFSIGNALED(status))
@@ -232,23 +130,19 @@ static void say_death(struct pool *p, const struct machine *m, int status)
 	complain(p, line);
 }
 
-static void bury(struct pool *p, struct machine *m, int status)
+static void bury(struct pool *p, unsigned m, int status)
 {
-	if (m->state == RUNNING) {
-		p->nr_running--;
-	} else {
-		if (m->state == STARTING)
-			p->nr_starting--;
-		else
-			p->nr_ready--;
-		note_death(p);
-		/* Without a link, it has said itself why. */
-		if (m->link >= 0 && !p->stop)
-			say_death(p, m, status);
-	}
-	cleanup_fd(&m->link);
-	cleanup_fd(&m->client);
-	m->state = FREE;
+	struct machine *it = &p->machine[m];
+	enum pool_machine_state was =
+		pool_states_bury(&p->states, m, loop_now());
+
+	/* Without a link, it has said itself why. */
+	if (was != MACHINE_RUNNING && was != MACHINE_ENDING && it->link >= 0 &&
+	    !p->stop)
+		say_death(p, it, status);
+	cleanup_fd(&it->link);
+	cleanup_fd(&it->client);
+	it->pid = 0;
 }
 
 static void reap(struct pool *p)
@@ -258,10 +152,9 @@ static void reap(struct pool *p)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (i = 0; i < p->nr_slots; i++)
-			if (p->machine[i].state != FREE &&
-			    p->machine[i].pid == pid)
-				bury(p, &p->machine[i], status);
+		for (i = 0; i < p->states.nr_slots; i++)
+			if (p->machine[i].pid == pid)
+				bury(p, i, status);
 }
 
 static void take_signals(struct pool *p)
@@ -273,56 +166,174 @@ static void take_signals(struct pool *p)
 	reap(p);
 }
 
+/* ---- clients ---- */
+
+static void drop_client(struct pool *p, unsigned c)
+{
+	cleanup_fd(&p->client[c]);
+	pool_states_leave(&p->states, c);
+}
+
+/* What it reads as the end of its run: the line that its user sees. */
+__attribute__((format(printf, 4, 5))) static void
+refuse(const struct pool *p, int fd, int code, const char *fmt, ...)
+{
+	static const struct identity none;
+	struct outcome o = { .verdict = VERDICT_ERROR, .code = code };
+	uint8_t buf[POOL_REPLY_MAX];
+	size_t len;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(o.reason, sizeof(o.reason), fmt, ap);
+	va_end(ap);
+	len = pool_reply_pack(buf, p->run.config, &o, &none);
+	/* The first thing that it is sent, so there is room. */
+	(void)pool_socket_send(fd, buf, len, sizeof(buf), NULL, 0, -1);
+}
+
+static bool may_use(const struct pool *p, int fd)
+{
+	const struct config *c = p->run.config;
+	bool unknown;
+	uid_t uid;
+
+	if (pool_peer_is_trusted(fd, c->allow_uid, c->nr_allow_uid, &uid,
+				 &unknown))
+		return true;
+	if (unknown)
+		refuse(p, fd, EACCES,
+		       "use the pool: your user is none that it knows (start "
+		       "both in the same user namespace)");
+	else
+		refuse(p, fd, EACCES,
+		       "use the pool: uid %u may not (whoever runs it can let "
+		       "you: husk pool --allow-uid=%u)",
+		       uid, uid);
+	return false;
+}
+
+static void admit(struct pool *p, int fd)
+{
+	struct pollfd look = { .fd = fd, .events = POLLIN };
+	unsigned c = (unsigned)pool_states_connect(&p->states, loop_now());
+
+	p->client[c] = fd;
+	if (poll(&look, 1, 0) > 0 && look.revents == POLLIN)
+		pool_states_ask(&p->states, c, loop_now());
+}
+
+static void accept_clients(struct pool *p)
+{
+	while (p->states.nr_clients < POOL_CLIENTS_MAX) {
+		auto_fd fd = accept4(p->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0)
+			return;
+		if (may_use(p, fd))
+			admit(p, steal_fd(&fd));
+	}
+}
+
+static void hand_over(struct pool *p, unsigned m, unsigned c)
+{
+	static const char byte;
+	struct machine *it = &p->machine[m];
+
+	if (pool_socket_send(it->link, &byte, 1, 1, &p->client[c], 1, -1)) {
+		lose_machine(p, m);
+		return;
+	}
+	cleanup_fd(&it->link);
+	it->client = steal_fd(&p->client[c]);
+	pool_states_hand(&p->states, m, c, loop_now());
+}
+
+static void serve_clients(struct pool *p)
+{
+	unsigned m, c;
+
+	while (pool_states_match(&p->states, &m, &c))
+		hand_over(p, m, c);
+}
+
+static void drop_overdue(struct pool *p)
+{
+	const struct pool_limits *l = &p->states.limits;
+	uint64_t now = loop_now();
+	enum pool_refusal why;
+	int c;
+
+	while ((c = pool_states_overdue(&p->states, now, &why)) >= 0) {
+		if (why == POOL_BUSY)
+			refuse(p, p->client[c], EBUSY,
+			       "use the pool: it runs %u job%s already, the "
+			       "most that it may (try again later)",
+			       l->jobs, l->jobs > 1 ? "s" : "");
+		else
+			refuse(p, p->client[c], ETIMEDOUT,
+			       POOL_LATE, (double)l->request_ns / 1e9);
+		drop_client(p, (unsigned)c);
+	}
+}
+
 /* ---- the loop ---- */
 
 /* What poll watches: the two below, then machines, then clients. */
 enum { WATCH_SIGNAL, WATCH_LISTEN, WATCH_REST };
-#define WATCH_MAX (WATCH_REST + MACHINES_MAX + CLIENTS_MAX)
+#define WATCH_MAX (WATCH_REST + POOL_MACHINES_MAX + POOL_CLIENTS_MAX)
 
-static nfds_t watch(const struct pool *p, struct pollfd *pfd,
-		    unsigned short *who)
+struct watch {
+	nfds_t nr, clients;		/* where those begin */
+	struct pollfd pfd[WATCH_MAX];
+	unsigned short who[WATCH_MAX];	/* its entry */
+};
+
+static void add_watch(struct watch *w, int fd, short events, unsigned who)
 {
-	nfds_t n = WATCH_REST;
-	unsigned i;
-
-	pfd[WATCH_SIGNAL] = (struct pollfd){ p->signal_fd, POLLIN, 0 };
-	pfd[WATCH_LISTEN] = (struct pollfd){
-		p->nr_clients < CLIENTS_MAX ? p->listen_fd : -1, POLLIN, 0
-	};
-	for (i = 0; i < p->nr_slots; i++) {
-		const struct machine *m = &p->machine[i];
-		int fd = m->state == RUNNING ? m->client : m->link;
-
-		if (m->state == FREE || m->deaf || fd < 0)
-			continue;
-		/* Of a client only POLLHUP, which needs no asking. */
-		who[n] = (unsigned short)i;
-		pfd[n++] = (struct pollfd){
-			fd, m->state == RUNNING ? 0 : POLLIN, 0
-		};
-	}
-	for (i = 0; i < p->nr_clients; i++)
-		pfd[n++] = (struct pollfd){
-			p->client[i].fd, p->client[i].has_sent ? 0 : POLLIN, 0
-		};
-	return n;
+	w->who[w->nr] = (unsigned short)who;
+	w->pfd[w->nr++] = (struct pollfd){ fd, events, 0 };
 }
 
-static uint64_t sooner(uint64_t a, uint64_t b)
+static void watch_machine(const struct pool *p, struct watch *w, unsigned m)
 {
-	return a < b ? a : b;
+	switch (p->states.machine[m].state) {
+	case MACHINE_STARTING:
+	case MACHINE_WAITING:
+		add_watch(w, p->machine[m].link, POLLIN, m);
+		return;
+	case MACHINE_RUNNING:
+		/* Of a client only POLLHUP, which needs no asking. */
+		add_watch(w, p->machine[m].client, 0, m);
+		return;
+	default:
+		return;
+	}
+}
+
+static void watch(const struct pool *p, struct watch *w)
+{
+	const struct pool_states *s = &p->states;
+	unsigned i;
+
+	w->nr = 0;
+	add_watch(w, p->signal_fd, POLLIN, 0);
+	add_watch(w, s->nr_clients < POOL_CLIENTS_MAX ? p->listen_fd : -1,
+		  POLLIN, 0);
+	for (i = 0; i < s->nr_slots; i++)
+		watch_machine(p, w, i);
+	w->clients = w->nr;
+	for (i = 0; s->nr_clients && i < POOL_CLIENTS_MAX; i++)
+		if (s->client[i].state != CLIENT_FREE)
+			add_watch(w, p->client[i],
+				  s->client[i].state == CLIENT_SILENT ?
+					  POLLIN : 0, i);
 }
 
 static struct timespec *next_time(const struct pool *p, struct timespec *ts)
 {
-	uint64_t at = UINT64_MAX, now = loop_now();
-	unsigned i;
+	uint64_t at = pool_states_next(&p->states), now = loop_now();
 
-	if (wants_machine(p))
-		at = p->start_ns;
-	for (i = 0; i < p->nr_clients; i++)
-		if (!p->client[i].has_sent)
-			at = sooner(at, p->client[i].until_ns);
 	if (at == UINT64_MAX)
 		return NULL;
 	at = at > now ? at - now : 0;
@@ -331,55 +342,46 @@ static struct timespec *next_time(const struct pool *p, struct timespec *ts)
 	return ts;
 }
 
-static void look_at_machine(struct pool *p, struct machine *m, short revents)
+static void look_at_machine(struct pool *p, unsigned m)
 {
-	if (!revents)
-		return;
-	if (m->state != RUNNING) {
+	if (p->states.machine[m].state == MACHINE_RUNNING)
+		lose_machine(p, m); /* nobody wants what it does */
+	else
 		hear_machine(p, m);
-		return;
-	}
-	/* Its client has gone, and nobody wants what it does. */
-	cleanup_fd(&m->client);
-	kill(m->pid, SIGKILL);
 }
 
-/* From the last, since those behind one that is dropped move up. */
-static void look_at_clients(struct pool *p, const struct pollfd *pfd)
+static void look_at_client(struct pool *p, unsigned c, short revents)
 {
-	uint64_t now = loop_now();
-	unsigned i;
-
-	for (i = p->nr_clients; i-- > 0;) {
-		struct client *c = &p->client[i];
-
-		if (pfd[i].revents & ~POLLIN)
-			drop_client(p, i);
-		else if (pfd[i].revents)
-			c->has_sent = true;
-		else if (!c->has_sent && now >= c->until_ns)
-			drop_client(p, i);
-	}
+	if (revents & ~POLLIN)
+		drop_client(p, c);
+	else
+		pool_states_ask(&p->states, c, loop_now());
 }
 
-static int turn(struct pool *p, struct pollfd *pfd, unsigned short *who,
-		struct err *e)
+static int turn(struct pool *p, struct watch *w, struct err *e)
 {
-	nfds_t n = watch(p, pfd, who), clients = n - p->nr_clients, i;
 	struct timespec ts;
+	nfds_t i;
 
-	if (ppoll(pfd, n, next_time(p, &ts), NULL) < 0) {
+	watch(p, w);
+	if (ppoll(w->pfd, w->nr, next_time(p, &ts), NULL) < 0) {
 		if (errno == EINTR)
 			return 0;
 		return err_sys(e, "wait for clients");
 	}
-	for (i = WATCH_REST; i < clients; i++)
-		look_at_machine(p, &p->machine[who[i]], pfd[i].revents);
-	look_at_clients(p, pfd + clients);
-	if (pfd[WATCH_LISTEN].revents)
+	for (i = WATCH_REST; i < w->nr; i++) {
+		if (!w->pfd[i].revents)
+			continue;
+		if (i < w->clients)
+			look_at_machine(p, w->who[i]);
+		else
+			look_at_client(p, w->who[i], w->pfd[i].revents);
+	}
+	if (w->pfd[WATCH_LISTEN].revents)
 		accept_clients(p);
 	serve_clients(p);
-	if (pfd[WATCH_SIGNAL].revents)
+	drop_overdue(p);
+	if (w->pfd[WATCH_SIGNAL].revents)
 		take_signals(p);
 	start_machines(p);
 	return 0;
@@ -416,7 +418,8 @@ static void raise_descriptors(void)
 
 static int listen_at(struct pool *p, const char *path, struct err *e)
 {
-	p->listen_fd = pool_socket_listen(path, e);
+	p->listen_fd = pool_socket_listen(
+		path, p->run.config->nr_allow_uid, e);
 	if (p->listen_fd < 0)
 		return p->listen_fd;
 	if (fcntl(p->listen_fd, F_SETFL, O_NONBLOCK) ||
@@ -473,8 +476,8 @@ static void end_machines(struct pool *p)
 {
 	unsigned i;
 
-	for (i = 0; i < p->nr_slots; i++)
-		if (p->machine[i].state != FREE)
+	for (i = 0; i < p->states.nr_slots; i++)
+		if (p->machine[i].pid)
 			kill(p->machine[i].pid, SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
@@ -482,31 +485,46 @@ static void end_machines(struct pool *p)
 
 static int serve(struct pool *p, struct err *e)
 {
-	auto_free struct pollfd *pfd = calloc(WATCH_MAX, sizeof(*pfd));
-	auto_free unsigned short *who = calloc(WATCH_MAX, sizeof(*who));
+	auto_free struct watch *w = calloc(1, sizeof(*w));
 	int r = 0;
 
-	if (!pfd || !who)
+	if (!w)
 		return err_sys(e, "get memory for the pool");
 	start_machines(p);
 	while (!r && !p->stop)
-		r = turn(p, pfd, who, e);
+		r = turn(p, w, e);
 	return r;
+}
+
+static void init(struct pool *p, const struct config *c,
+		 void (*say)(const char *line))
+{
+	const struct run_start start = { loop_now(), -1, NULL };
+	const struct pool_limits limits = {
+		c->pool_size, c->pool_jobs ? c->pool_jobs : UINT32_MAX,
+		c->request_ns ? c->request_ns : UINT64_MAX
+	};
+	unsigned i;
+
+	run_init(&p->run, c, &start, &p->outcome);
+	pool_states_init(&p->states, &limits);
+	p->listen_fd = p->signal_fd = p->null_fd = -1;
+	for (i = 0; i < POOL_MACHINES_MAX; i++)
+		p->machine[i].link = p->machine[i].client = -1;
+	for (i = 0; i < POOL_CLIENTS_MAX; i++)
+		p->client[i] = -1;
+	p->say = say;
 }
 
 int pool_serve(const struct config *c, void (*say)(const char *line),
 	       struct err *e)
 {
-	const struct run_start start = { loop_now(), -1, NULL };
 	auto_free struct pool *p = calloc(1, sizeof(*p));
 	int r;
 
 	if (!p)
 		return err_sys(e, "get memory for the pool");
-	run_init(&p->run, c, &start, &p->outcome);
-	p->listen_fd = p->signal_fd = p->null_fd = -1;
-	p->size = c->pool_size;
-	p->say = say;
+	init(p, c, say);
 	r = open_all(p, e);
 	if (!r)
 		r = serve(p, e);

@@ -12,6 +12,7 @@
 #include "pool_client.h"
 
 #include "lib/cleanup.h"
+#include "pool_peer.h"
 #include "pool_socket.h"
 #include "pool_wire.h"
 #include "run_internal.h"
@@ -45,8 +46,9 @@ static int send_request(struct run *run, uint64_t t0_ns, bool *whole,
 	r = pool_socket_send(run->client_fd, buf, (size_t)len, POOL_PACKET, fds,
 			     nr, run->signal_fd);
 	*whole = !r;
-	if (!r || r == -EINTR)
-		return 0; /* await_reply sees the signal */
+	/* await_reply sees the signal, or what it says that closed. */
+	if (!r || r == -EINTR || r == -EPIPE || r == -ECONNRESET)
+		return 0;
 	return err_set(e, -r, "use pool '%s': %s", c->pool, strerror(-r));
 }
 
@@ -124,6 +126,10 @@ static int read_reply(struct run *run, struct pool_reply *reply,
 	ssize_t n = pool_socket_receive(run->client_fd, buf, sizeof(buf), NULL,
 					0);
 
+	/* It has not read our request; what it said comes after this. */
+	if (n == -ECONNRESET)
+		n = pool_socket_receive(run->client_fd, buf, sizeof(buf), NULL,
+					0);
 	if (n > 0 && !pool_reply_parse(reply, buf, (size_t)n)) {
 		take_reply(run, reply);
 		return 0;
@@ -178,6 +184,27 @@ static void await_end(struct run *run)
 	run->o->clock[CLOCK_T5_REAPED] = loop_now();
 }
 
+/* Whoever listens is to get our streams, and his word is to be believed. */
+static int check_owner(const struct run *run, struct err *e)
+{
+	const struct config *c = run->config;
+	bool unknown;
+	uid_t uid;
+
+	if (pool_peer_is_trusted(run->client_fd, &c->pool_uid, c->nr_pool_uid,
+				 &uid, &unknown))
+		return 0;
+	if (unknown)
+		return err_set(e, EACCES,
+			       "use pool '%s': its user is none that is known "
+			       "here (start both in the same user namespace)",
+			       c->pool);
+	return err_set(e, EACCES,
+		       "use pool '%s': it is uid %u's, neither yours nor "
+		       "root's (if you trust it, add --pool-uid=%u)",
+		       c->pool, uid, uid);
+}
+
 static int open_all(struct run *run, struct err *e)
 {
 	int r = run_open_streams(run, e);
@@ -189,7 +216,8 @@ static int open_all(struct run *run, struct err *e)
 	run->client_fd = pool_socket_connect(run->config->pool, e);
 	if (run->client_fd < 0)
 		return run->client_fd;
-	return run_open_signals(run, e);
+	r = check_owner(run, e);
+	return r ? r : run_open_signals(run, e);
 }
 
 int pool_run_job(const struct config *c, const struct run_start *start,

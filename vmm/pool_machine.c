@@ -20,13 +20,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* For the whole request, ms: a client that is slower has hung. */
-#define REQUEST_PATIENCE 10000
 
 static void tell_pool(int link, char what, const char *line)
 {
@@ -56,15 +54,22 @@ static int make_ready(struct run *run, struct err *e)
 	return r;
 }
 
-static bool wait_readable(int fd, int timeout_ms)
+#define FOREVER UINT64_MAX
+
+/* False when the time is over. */
+static bool wait_readable(int fd, uint64_t until_ns)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	const struct timespec ts = { .tv_sec = timeout_ms / 1000,
-				     .tv_nsec = timeout_ms % 1000 * 1000000l };
+	struct timespec ts;
+	uint64_t now, left;
 	int r;
 
 	do {
-		r = ppoll(&p, 1, timeout_ms < 0 ? NULL : &ts, NULL);
+		now = until_ns == FOREVER ? 0 : loop_now();
+		left = until_ns > now ? until_ns - now : 0;
+		ts.tv_sec = (time_t)(left / 1000000000u);
+		ts.tv_nsec = (long)(left % 1000000000u);
+		r = ppoll(&p, 1, until_ns == FOREVER ? NULL : &ts, NULL);
 	} while (r < 0 && errno == EINTR);
 	return r > 0;
 }
@@ -75,7 +80,7 @@ static int await_client(int link)
 	char byte;
 	int fd;
 
-	if (!wait_readable(link, -1) ||
+	if (!wait_readable(link, FOREVER) ||
 	    pool_socket_receive(link, &byte, 1, &fd, 1) != 1)
 		return -1;
 	return fd;
@@ -91,12 +96,13 @@ static void close_all(const int *fds, unsigned nr)
 }
 
 /*
- * The whole request in `buf`, its descriptors in `fds`; its length, or 0 for
- * what is none. Only the first packet may have descriptors.
+ * The whole request in `buf`, its descriptors in `fds`; its length, 0 for what
+ * is none, or -ETIMEDOUT. Only the first packet may have descriptors.
  */
-static size_t read_request(int fd, uint8_t *buf, int fds[POOL_FDS_MAX])
+static ssize_t read_request(int fd, uint64_t patience_ns, uint8_t *buf,
+			    int fds[POOL_FDS_MAX])
 {
-	uint64_t end = loop_now() + REQUEST_PATIENCE * 1000000ull, now;
+	uint64_t until = patience_ns ? loop_now() + patience_ns : FOREVER;
 	size_t have = 0, all = 0;
 
 	do {
@@ -104,10 +110,8 @@ static size_t read_request(int fd, uint8_t *buf, int fds[POOL_FDS_MAX])
 		size_t room = all ? all - have : POOL_PACKET;
 		ssize_t n;
 
-		now = loop_now();
-		if (now >= end ||
-		    !wait_readable(fd, (int)((end - now) / 1000000u) + 1))
-			return 0;
+		if (!wait_readable(fd, until))
+			return -ETIMEDOUT;
 		n = pool_socket_receive(fd, buf + have, room, fds, max);
 		if (n <= 0)
 			return 0;
@@ -115,7 +119,7 @@ static size_t read_request(int fd, uint8_t *buf, int fds[POOL_FDS_MAX])
 			all = pool_wire_size(buf, (size_t)n, POOL_REQUEST);
 		have += (size_t)n;
 	} while (have < all);
-	return have == all ? all : 0;
+	return have == all ? (ssize_t)all : 0;
 }
 
 /* The machine's part of the configuration stays, the job's is the client's. */
@@ -129,8 +133,28 @@ static void adopt_request(struct run *run, const struct pool_request *req)
 	c.image = run->own.image;
 	c.memory = run->own.memory;
 	c.cpus = run->own.cpus;
+	c.pool_timeout_ns = run->own.pool_timeout_ns;
 	run->own = c;
 	run->o->clock[CLOCK_T0_START] = req->t0_ns < now ? req->t0_ns : now;
+}
+
+/* What the pool's operator wants of each job. */
+static int check_limits(const struct config *c, struct err *e)
+{
+	double max = (double)c->pool_timeout_ns / 1e9;
+
+	if (!c->pool_timeout_ns)
+		return 0;
+	if (!c->timeout_ns || c->timeout_ns > c->pool_timeout_ns)
+		return err_set(e, EINVAL,
+			       "use the pool: its jobs have a --timeout of at "
+			       "most %.9g s (give --timeout=%.9g, or less)",
+			       max, max);
+	if (c->timeout_from == TIMEOUT_FROM_STDIN)
+		return err_set(e, EINVAL,
+			       "use the pool: the --timeout of its jobs counts "
+			       "from the start (leave --timeout-from out)");
+	return 0;
 }
 
 static int attach(struct run *run, const int fds[POOL_FDS_MAX], struct err *e)
@@ -173,8 +197,10 @@ static int start_job(struct run *run, const int fds[POOL_FDS_MAX],
 {
 	struct loop_watch client = { run->client_fd, client_wants,
 				     client_ready, run };
-	int r = run_check_job(run, e);
+	int r = check_limits(run->config, e);
 
+	if (!r)
+		r = run_check_job(run, e);
 	if (!r)
 		r = attach(run, fds, e);
 	if (!r)
@@ -229,29 +255,44 @@ static bool has_fds(const int fds[POOL_FDS_MAX], unsigned nr)
 	return true;
 }
 
+/* There will be no job, and this is why. */
+__attribute__((format(printf, 3, 4))) static void
+refuse(struct run *run, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	run->o->verdict = VERDICT_ERROR;
+	run->o->code = code;
+	va_start(ap, fmt);
+	vsnprintf(run->o->reason, sizeof(run->o->reason), fmt, ap);
+	va_end(ap);
+	reply(run);
+}
+
 static void serve_client(struct run *run)
 {
 	/* Of the longest request; pages that none fills are never made. */
 	uint8_t *buf = malloc(POOL_REQUEST_MAX + POOL_PACKET);
 	int fds[POOL_FDS_MAX] = { -1, -1, -1, -1, -1 };
+	uint64_t patience = run->config->request_ns;
 	struct pool_request req;
-	size_t len;
+	ssize_t len;
 
 	if (!buf)
 		return;
-	len = read_request(run->client_fd, buf, fds);
-	if (len && !pool_request_parse(&req, buf, len) &&
+	len = read_request(run->client_fd, patience, buf, fds);
+	if (len > 0 && !pool_request_parse(&req, buf, (size_t)len) &&
 	    has_fds(fds, pool_request_fds(&req.config))) {
 		serve_request(run, &req, fds);
 		return;
 	}
 	close_all(fds, POOL_FDS_MAX);
-	run->o->verdict = VERDICT_ERROR;
-	run->o->code = EPROTO;
-	snprintf(run->o->reason, sizeof(run->o->reason),
-		 "use the pool: it does not understand this request (is it of "
-		 "another version of husk?)");
-	reply(run);
+	if (len == -ETIMEDOUT)
+		refuse(run, ETIMEDOUT, POOL_LATE, (double)patience / 1e9);
+	else
+		refuse(run, EPROTO,
+		       "use the pool: it does not understand this request (is "
+		       "it of another version of husk?)");
 }
 
 int pool_machine_run(struct run *run, int link)

@@ -12,6 +12,11 @@
 #define POOL_READY  'R'
 #define POOL_FAILED 'F'
 
+/* To a client that holds a place or a machine without saying for what. */
+#define POOL_LATE                                                              \
+	"use the pool: the request did not come within %g s (send it at "      \
+	"once, or ask for a longer husk pool --request-time)"
+
 /*
  * Be a machine, the last thing that this process does: it is left to its end
  * to take the machine apart. `run` has the template and its image open and no

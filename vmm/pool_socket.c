@@ -35,9 +35,9 @@ static int make_socket(struct sockaddr_un *sa, const char *path, struct err *e)
 	return fd < 0 ? err_sys(e, "make a socket") : fd;
 }
 
-static int bind_owned(int fd, const struct sockaddr_un *sa)
+static int bind_path(int fd, const struct sockaddr_un *sa, bool all)
 {
-	mode_t old = umask(0177);
+	mode_t old = umask(all ? 0111 : 0177);
 	int r = bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
 
 	umask(old);
@@ -58,14 +58,14 @@ static bool is_live(const struct sockaddr_un *sa)
 	       errno != ECONNREFUSED;
 }
 
-int pool_socket_listen(const char *path, struct err *e)
+int pool_socket_listen(const char *path, bool all, struct err *e)
 {
 	struct sockaddr_un sa;
 	auto_fd fd = make_socket(&sa, path, e);
 
 	if (fd < 0)
 		return fd;
-	if (bind_owned(fd, &sa)) {
+	if (bind_path(fd, &sa, all)) {
 		if (errno != EADDRINUSE)
 			return err_sys(e, "listen at '%s'", path);
 		if (is_live(&sa))
@@ -74,7 +74,7 @@ int pool_socket_listen(const char *path, struct err *e)
 				       "another file already (end it, or give "
 				       "another path)",
 				       path);
-		if (unlink(path) || bind_owned(fd, &sa))
+		if (unlink(path) || bind_path(fd, &sa, all))
 			return err_sys(e, "listen at '%s'", path);
 	}
 	if (listen(fd, SOMAXCONN))

@@ -16,10 +16,11 @@
 #define POOL_SOCKET_FDS 5u /* most descriptors in a packet */
 
 /*
- * A listening socket at `path`, for its owner only. One that nobody listens
- * at any more is replaced; one where somebody does is -EADDRINUSE.
+ * A listening socket at `path`, for its owner only, or for `all`. One that
+ * nobody listens at any more is replaced; one where somebody does is
+ * -EADDRINUSE.
  */
-int pool_socket_listen(const char *path, struct err *e);
+int pool_socket_listen(const char *path, bool all, struct err *e);
 
 /* A connection to it. Waits while its queue is full. */
 int pool_socket_connect(const char *path, struct err *e);

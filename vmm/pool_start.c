@@ -15,20 +15,24 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+static void close_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 /* In the new process: only the pool's files and the link stay open. */
 static void shed(const struct pool *p)
 {
 	unsigned i;
 
 	/* The table is only read: a page written is a page of our own. */
-	for (i = 0; i < p->nr_slots; i++) {
-		if (p->machine[i].link >= 0)
-			close(p->machine[i].link);
-		if (p->machine[i].client >= 0)
-			close(p->machine[i].client);
+	for (i = 0; i < p->states.nr_slots; i++) {
+		close_open(p->machine[i].link);
+		close_open(p->machine[i].client);
 	}
-	for (i = 0; i < p->nr_clients; i++)
-		close(p->client[i].fd);
+	for (i = 0; p->states.nr_clients && i < POOL_CLIENTS_MAX; i++)
+		close_open(p->client[i]);
 	for (i = 0; i <= STDERR_FILENO; i++)
 		dup2(p->null_fd, (int)i);
 	close(p->null_fd);
@@ -50,21 +54,6 @@ _Noreturn static void be_machine(struct pool *p, struct supervisor *s, int link)
 	_exit(pool_machine_run(&p->run, link));
 }
 
-static struct machine *find_free(struct pool *p)
-{
-	struct machine *m;
-	unsigned i;
-
-	for (i = 0; i < p->nr_slots; i++)
-		if (p->machine[i].state == FREE)
-			return &p->machine[i];
-	if (p->nr_slots == MACHINES_MAX)
-		return NULL;
-	m = &p->machine[p->nr_slots++];
-	m->link = m->client = -1;
-	return m;
-}
-
 /* A copy is of the file that was checked, not of what was made of it since. */
 static int check_template(const struct pool *p, struct err *e)
 {
@@ -82,20 +71,18 @@ static int check_template(const struct pool *p, struct err *e)
 		       path);
 }
 
-int pool_start_machine(struct pool *p, struct err *e)
+int pool_start_machine(struct pool *p, unsigned m, struct err *e)
 {
-	struct machine *m = find_free(p);
+	struct machine *new = &p->machine[m];
 	struct supervisor s;
 	sigset_t blocked;
 	int pair[2], r;
 
-	if (!m)
-		return err_set(e, EAGAIN, "start a machine: too many of them");
 	if (check_template(p, e))
 		return -e->code;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return err_sys(e, "start a machine: socketpair");
-	m->link = pair[0];
+	new->link = pair[0];
 	sigprocmask(SIG_BLOCK, NULL, &blocked);
 	r = supervisor_split(&s, p->run.config->jail != JAIL_OFF, e);
 	if (!r && !s.pid)
@@ -103,15 +90,13 @@ int pool_start_machine(struct pool *p, struct err *e)
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	close(pair[1]);
 	if (r) {
-		cleanup_fd(&m->link);
+		cleanup_fd(&new->link);
 		return r;
 	}
 	/* Machines are waited for here, all of them at once. */
 	cleanup_fd(&s.parent_fd);
 	cleanup_fd(&s.late_fd);
-	m->pid = s.pid;
-	m->state = STARTING;
-	m->deaf = false;
-	p->nr_starting++;
+	new->pid = s.pid;
+	new->was_ready = false;
 	return 0;
 }

@@ -103,10 +103,10 @@ def from_template(options):
     return ["--template", templates[key], *rest]
 
 
-def start_pool(path, of, size, options=()):
+def start_pool(path, of, size, options=(), program=(HUSK,)):
     """A pool of this template, once its machines wait; what it says is in PATH.err."""
     with open(path + ".err", "wb") as err:
-        p = subprocess.Popen([HUSK, "pool", "--template", of, "--size", str(size), "--listen", path, *options],
+        p = subprocess.Popen([*program, "pool", "--template", of, "--size", str(size), "--listen", path, *options],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, env=ENV)
     try:
         wait_for(lambda: b"waiting\n" in head_of(path + ".err", -1) or p.poll() is not None, "the pool's machines")

@@ -131,6 +131,8 @@ static const char *sample_value(const struct cli_option *o)
 
 static const char *command_of(const struct cli_option *o)
 {
+	if (!strcmp(o->name, "pool-uid"))
+		return "run --pool=s";
 	if (o->commands & 1u << CLI_RUN)
 		return "run";
 	if (o->commands & 1u << CLI_CHECK)

@@ -93,6 +93,46 @@ static void test_copies(void **state)
 	free_line(&l);
 }
 
+static void test_pool_limits(void **state)
+{
+	char many[1000];
+	struct line l;
+	struct text t;
+
+	(void)state;
+	parse_line(&l,
+		   "husk pool --template=t --listen=s --max-jobs=2048 "
+		   "--max-timeout=8760h --request-time=0 --allow-uid=0 "
+		   "--allow-uid 4294967293",
+		   no_env);
+	if (l.r)
+		fail_msg("%s", l.e.msg);
+	assert_int_equal(l.cli.config.pool_jobs, 2048);
+	assert_int_equal(l.cli.config.pool_timeout_ns, CONFIG_TIME_MAX);
+	assert_int_equal(l.cli.config.request_ns, 0);
+	assert_int_equal(l.cli.config.nr_allow_uid, 2);
+	assert_int_equal(l.cli.config.allow_uid[1], 4294967293);
+	free_line(&l);
+	text_init(&t, many, sizeof(many));
+	text_printf(&t, "husk pool --template=t --listen=s");
+	for (unsigned i = 0; i < CONFIG_ALLOW_MAX; i++)
+		text_printf(&t, " --allow-uid=7");
+	parse_line(&l, many, no_env);
+	assert_int_equal(l.r, 0);
+	free_line(&l);
+	text_printf(&t, " --allow-uid=8");
+	parse_line(&l, many, no_env);
+	assert_int_equal(l.r, -EINVAL);
+	assert_string_equal(l.e.msg, "--allow-uid '8': too many users (16 at "
+				     "most)");
+	free_line(&l);
+	parse_line(&l, "husk run --pool=s --pool-uid=0 x", no_env);
+	assert_int_equal(l.r, 0);
+	assert_int_equal(l.cli.config.nr_pool_uid, 1);
+	assert_int_equal(l.cli.config.pool_uid, 0);
+	free_line(&l);
+}
+
 static void test_pools(void **state)
 {
 	struct line l;
@@ -106,6 +146,10 @@ static void test_pools(void **state)
 	assert_string_equal(l.cli.config.listen, "s");
 	assert_true(l.cli.config.image_given);
 	assert_int_equal(l.cli.config.pool_size, CONFIG_POOL_DEFAULT);
+	assert_int_equal(l.cli.config.pool_jobs, 0);
+	assert_int_equal(l.cli.config.pool_timeout_ns, 0);
+	assert_int_equal(l.cli.config.request_ns, 10000000000);
+	assert_int_equal(l.cli.config.nr_allow_uid, 0);
 	free_line(&l);
 	parse_line(&l, "husk pool --size=1024 --listen s --template t", no_env);
 	assert_int_equal(l.r, 0);
@@ -175,6 +219,19 @@ static const struct {
 	 "no socket to listen at (add --listen=SOCKET)"},
 	{"husk pool --template=t --listen=s --size=0",
 	 "--size '0': out of range (1 to 1024)"},
+	{"husk pool --template=t --listen=s --max-jobs=0",
+	 "--max-jobs '0': out of range (1 to 2048)"},
+	{"husk pool --template=t --listen=s --max-timeout=8761h",
+	 "--max-timeout '8761h': out of range (0h to 8760h)"},
+	{"husk pool --template=t --listen=s --request-time=soon",
+	 "--request-time 'soon': not a time (write seconds, or 200ms, 1.5s, "
+	 "10m)"},
+	{"husk pool --template=t --listen=s --allow-uid=nobody",
+	 "--allow-uid 'nobody': not a number (write digits only)"},
+	{"husk run --pool=s --pool-uid=4294967294 x",
+	 "--pool-uid '4294967294': out of range (0 to 4294967293)"},
+	{"husk run --pool-uid=5 x", "--pool-uid is about a pool, and none is "
+				    "given (add --pool=SOCKET)"},
 	{"husk pool --template=t --listen=s true",
 	 "'husk pool' runs no command, but 'true' was given (give it to husk "
 	 "run --pool)"},
@@ -225,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_looks),
 		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_pools),
+		cmocka_unit_test(test_pool_limits),
 		cmocka_unit_test(test_wrong),
 	};
 

@@ -165,25 +165,27 @@ static void test_listen(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/s", dir);
 	assert_int_equal(pool_socket_connect(path, &e), -ENOENT);
-	first = pool_socket_listen(path, &e);
+	first = pool_socket_listen(path, false, &e);
 	assert_true(first >= 0);
 	assert_int_equal(lstat(path, &st), 0);
 	assert_true(S_ISSOCK(st.st_mode));
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(pool_socket_listen(path, &e), -EADDRINUSE);
+	assert_int_equal(pool_socket_listen(path, false, &e), -EADDRINUSE);
 	client = pool_socket_connect(path, &e);
 	assert_true(client >= 0);
 	close(client);
 	close(first);
 	assert_int_equal(pool_socket_connect(path, &e), -ECONNREFUSED);
 	assert_non_null(strstr(e.msg, "husk pool --listen starts one"));
-	second = pool_socket_listen(path, &e);
+	second = pool_socket_listen(path, true, &e);
 	assert_true(second >= 0);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0666);
 	close(second);
 	/* What is no socket is nobody's to remove. */
 	unlink(path);
 	assert_int_equal(mkdir(path, 0700), 0);
-	assert_int_equal(pool_socket_listen(path, &e), -EADDRINUSE);
+	assert_int_equal(pool_socket_listen(path, true, &e), -EADDRINUSE);
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(rmdir(dir), 0);
 }
@@ -196,7 +198,7 @@ static void test_long_path(void **state)
 	(void)state;
 	memset(path, 'p', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
-	assert_int_equal(pool_socket_listen(path, &e), -ENAMETOOLONG);
+	assert_int_equal(pool_socket_listen(path, false, &e), -ENAMETOOLONG);
 	assert_int_equal(pool_socket_connect(path, &e), -ENAMETOOLONG);
 }
 
