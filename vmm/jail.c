@@ -143,6 +143,26 @@ static void raise_caps(void)
 		set_caps(data[0].permitted, data[1].permitted);
 }
 
+void jail_keep_caps(void)
+{
+	static const unsigned kept[] = { CAP_SYS_ADMIN, CAP_SETPCAP,
+					 CAP_SYS_CHROOT };
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+	unsigned i;
+
+	if (syscall(SYS_capget, &head, data))
+		return;
+	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		data[0].inheritable |= data[0].permitted & 1u << kept[i];
+	if (syscall(SYS_capset, &head, data))
+		return;
+	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept[i], 0, 0);
+}
+
 /* By number: glibc's would look for threads. */
 static bool set_ids(uid_t id)
 {

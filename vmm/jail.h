@@ -59,6 +59,13 @@ struct jail {
 void jail_init(struct jail *j, enum jail_mode mode, struct supervisor *s);
 
 /*
+ * Before an exec, after which jail_enter comes: the kernel takes the
+ * capabilities away that an ordinary user has over his new user namespace;
+ * those stay that a jail is built with.
+ */
+void jail_keep_caps(void);
+
+/*
  * Enter: with a single thread. JAIL_OFF does nothing; JAIL_REQUIRE fails with
  * one line that names every layer that is missing.
  */

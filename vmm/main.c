@@ -16,6 +16,7 @@
 #include "paths.h"
 #include "pool.h"
 #include "pool_client.h"
+#include "pool_machine.h"
 #include "rehearse.h"
 #include "run.h"
 #include "status.h"
@@ -270,7 +271,7 @@ static int look(int (*with)(const char *, FILE *, struct err *),
 	return finish_stdout(0);
 }
 
-static int serve_pool(const struct config *c)
+static int serve_pool(const struct config *c, char **argv)
 {
 	struct err e;
 	int none;
@@ -278,7 +279,7 @@ static int serve_pool(const struct config *c)
 	if (refuse_closed_streams(&e) || run_open_status(c, &none, &e))
 		return fail(&e);
 	warn_unjailed(c);
-	return pool_serve(c, print_line, &e) < 0 ? fail(&e) : 0;
+	return pool_serve(c, argv, print_line, &e) < 0 ? fail(&e) : 0;
 }
 
 static int report(const struct config *c, const struct outcome *o, bool colour)
@@ -373,7 +374,9 @@ int main(int argc, char **argv, char **envp)
 	case CLI_TEMPLATE_VERIFY:
 		return look(create_verify, cli.file);
 	case CLI_POOL:
-		return serve_pool(&cli.config);
+		if (!strcmp(argv[0], POOL_MACHINE_NAME))
+			_exit(pool_machine_main(&cli.config));
+		return serve_pool(&cli.config, argv);
 	case CLI_RUN:
 		break;
 	}

@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -439,6 +440,16 @@ static int take_core(enum own_core mode, struct err *e)
 	return mode == OWN_CORE_ON ? r : 0;
 }
 
+/* Now, since the file may be another one later, or none. */
+static int open_self(void)
+{
+	const char *path = (const char *)getauxval(AT_EXECFN);
+	int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+
+	/* Without /proc, by the name that it was started with. */
+	return fd < 0 && path ? open(path, O_PATH | O_CLOEXEC) : fd;
+}
+
 static int open_all(struct pool *p, struct err *e)
 {
 	const struct config *c = p->run.config;
@@ -455,6 +466,10 @@ static int open_all(struct pool *p, struct err *e)
 	p->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (p->null_fd < 0)
 		return err_sys(e, "open '/dev/null'");
+	p->self_fd = open_self();
+	if (p->self_fd < 0)
+		return err_sys(e, "open husk's own program, which its machines "
+				  "start with");
 	raise_descriptors();
 	r = take_core(c->own_core, e);
 	if (!r)
@@ -508,7 +523,7 @@ static void init(struct pool *p, const struct config *c,
 
 	run_init(&p->run, c, &start, &p->outcome);
 	pool_states_init(&p->states, &limits);
-	p->listen_fd = p->signal_fd = p->null_fd = -1;
+	p->listen_fd = p->signal_fd = p->null_fd = p->self_fd = -1;
 	for (i = 0; i < POOL_MACHINES_MAX; i++)
 		p->machine[i].link = p->machine[i].client = -1;
 	for (i = 0; i < POOL_CLIENTS_MAX; i++)
@@ -516,8 +531,8 @@ static void init(struct pool *p, const struct config *c,
 	p->say = say;
 }
 
-int pool_serve(const struct config *c, void (*say)(const char *line),
-	       struct err *e)
+int pool_serve(const struct config *c, char **argv,
+	       void (*say)(const char *line), struct err *e)
 {
 	auto_free struct pool *p = calloc(1, sizeof(*p));
 	int r;
@@ -525,6 +540,7 @@ int pool_serve(const struct config *c, void (*say)(const char *line),
 	if (!p)
 		return err_sys(e, "get memory for the pool");
 	init(p, c, say);
+	p->argv = argv;
 	r = open_all(p, e);
 	if (!r)
 		r = serve(p, e);

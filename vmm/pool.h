@@ -17,10 +17,11 @@
 /*
  * Serve c->listen with c->pool_size machines of c->template until SIGINT,
  * SIGTERM or SIGHUP, then 0: every machine has been ended and the socket
- * removed. Before that, -errno when there is no pool to be had. `say` hears of
+ * removed. Before that, -errno when there is no pool to be had. `argv` is the
+ * command line that `c` was made of; machines get it, too. `say` hears of
  * what an operator should know, a line at a time.
  */
-int pool_serve(const struct config *c, void (*say)(const char *line),
-	       struct err *e);
+int pool_serve(const struct config *c, char **argv,
+	       void (*say)(const char *line), struct err *e);
 
 #endif

@@ -25,6 +25,8 @@ struct pool {
 	struct run run;		/* the template, opened; no machine */
 	struct outcome outcome; /* for the machine's process */
 	int listen_fd, signal_fd, null_fd;
+	int self_fd;		/* our program, as it was when we started */
+	char **argv;		/* borrowed; to start it with */
 	struct stat socket, template; /* as they were */
 	bool has_lived;		/* some machine was ready once */
 	bool complete;		/* was said */

@@ -16,6 +16,7 @@
 
 #include "pool_socket.h"
 #include "pool_wire.h"
+#include "run_internal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static void tell_pool(int link, char what, const char *line)
@@ -37,10 +39,17 @@ static void tell_pool(int link, char what, const char *line)
 	(void)pool_socket_send(link, buf, n + 1, sizeof(buf), NULL, 0, -1);
 }
 
+void pool_machine_fail(int link, const struct err *e)
+{
+	tell_pool(link, POOL_FAILED, e->msg);
+}
+
 static int make_ready(struct run *run, struct err *e)
 {
-	int r = run_init_loop(run, e);
+	int r = run_adopt_machine(run, POOL_FD_TEMPLATE, POOL_FD_IMAGE, e);
 
+	if (!r)
+		r = run_init_loop(run, e);
 	/* Until there is a client, its streams give and take nothing. */
 	run->touch = true;
 	run->till_rest = true;
@@ -295,19 +304,28 @@ static void serve_client(struct run *run)
 		       "it of another version of husk?)");
 }
 
-int pool_machine_run(struct run *run, int link)
+int pool_machine_main(const struct config *c)
 {
+	/* Zero from the start; of its pages only those are there it uses. */
+	static struct run run;
+	struct supervisor s;
+	const struct run_start start = { loop_now(), -1, &s };
+	struct outcome o;
 	struct err e;
 
-	if (make_ready(run, &e)) {
-		tell_pool(link, POOL_FAILED, e.msg);
+	/* What it is called in /proc, since it has no path. */
+	prctl(PR_SET_NAME, "husk");
+	supervisor_adopt(&s, POOL_FD_PARENT);
+	run_init(&run, c, &start, &o);
+	if (make_ready(&run, &e)) {
+		pool_machine_fail(POOL_FD_LINK, &e);
 		return 1;
 	}
-	tell_pool(link, POOL_READY,
-		  run->vm.untouched.code ? run->vm.untouched.msg : "");
-	run->client_fd = await_client(link);
-	close(link);
-	if (run->client_fd >= 0)
-		serve_client(run);
+	tell_pool(POOL_FD_LINK, POOL_READY,
+		  run.vm.untouched.code ? run.vm.untouched.msg : "");
+	run.client_fd = await_client(POOL_FD_LINK);
+	close(POOL_FD_LINK);
+	if (run.client_fd >= 0)
+		serve_client(&run);
 	return 0;
 }

@@ -78,6 +78,13 @@ int run_open_console(struct run *run, struct err *e);
 int run_open_template(struct run *run, struct err *e);
 int run_check_job(struct run *run, struct err *e);
 
+/*
+ * Both, from descriptors of a process that has opened and checked them with
+ * this configuration; owned from here on.
+ */
+int run_adopt_machine(struct run *run, int template_fd, int image_fd,
+		      struct err *e);
+
 /* All other files of the machine, and whether the host can run it. */
 int run_open_machine(struct run *run, struct err *e);
 int run_init_vm(struct run *run, struct err *e);

@@ -313,19 +313,24 @@ static int check_command(const struct config *c,
 }
 
 /* Machine and files are the template's, but for an image given by hand. */
-int run_open_template(struct run *run, struct err *e)
+static void take_identity(struct run *run)
 {
 	const struct template_identity *id = &run->template.id;
-	int r = template_open(&run->template, run->config->template, e);
 
-	if (r)
-		return r;
 	run->own.memory = id->memory;
 	run->own.cpus = id->cpus;
 	run->own.kernel = id->kernel;
 	if (!run->own.image_given)
 		run->own.image = id->image;
-	return 0;
+}
+
+int run_open_template(struct run *run, struct err *e)
+{
+	int r = template_open(&run->template, run->config->template, e);
+
+	if (!r)
+		take_identity(run);
+	return r;
 }
 
 int run_check_job(struct run *run, struct err *e)
@@ -359,12 +364,31 @@ static int check_image(const struct run *run, struct err *e)
 		       run->config->template, run->config->image);
 }
 
+static void watch_disk(struct run *run)
+{
+	run->disk.failed = run_on_disk_failed;
+	run->disk.opaque = run;
+}
+
 static int open_disk(struct run *run, struct err *e)
 {
 	int r = disk_open(&run->disk, run->config->image, e);
 
-	run->disk.failed = run_on_disk_failed;
-	run->disk.opaque = run;
+	watch_disk(run);
+	return r;
+}
+
+int run_adopt_machine(struct run *run, int template_fd, int image_fd,
+		      struct err *e)
+{
+	int r = template_adopt(&run->template, template_fd,
+			       run->config->template, e);
+
+	if (r)
+		return r;
+	take_identity(run);
+	r = disk_adopt(&run->disk, image_fd, run->config->image, e);
+	watch_disk(run);
 	return r;
 }
 

@@ -98,6 +98,19 @@ static void become_machine(const struct supervisor *s)
 	supervisor_bind(s);
 }
 
+void supervisor_adopt(struct supervisor *s, int parent_fd)
+{
+	bool first = getpid() == 1;
+
+	*s = (struct supervisor){
+		.parent_fd = parent_fd,
+		.late_fd = -1,
+		.pid_ns = first,
+		.user_ns = first && geteuid() != 0,
+	};
+	become_machine(s);
+}
+
 int supervisor_split(struct supervisor *s, bool isolate, struct err *e)
 {
 	sigset_t set, old;

@@ -41,6 +41,12 @@ struct supervisor_end {
 int supervisor_split(struct supervisor *s, bool isolate, struct err *e);
 
 /*
+ * Machine, after an exec: what supervisor_split has made of it before that,
+ * whose pidfd of the supervisor it still has.
+ */
+void supervisor_adopt(struct supervisor *s, int parent_fd);
+
+/*
  * Machine: die when the supervisor dies. To be called again after each change
  * of uid or capabilities, which makes the kernel forget it.
  */

@@ -255,12 +255,12 @@ static int read_head(struct template *t, uint64_t file_len, struct err *e)
 	return 0;
 }
 
-static int open_file(struct template *t, const char *path, struct err *e)
+static int read_file(struct template *t, const char *path, bool verify,
+		     struct err *e)
 {
 	struct stat st;
 	int r;
 
-	t->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (t->fd < 0 || fd_stat(t->fd, &st))
 		return err_sys(e, "open template '%s'", path);
 	if (!S_ISREG(st.st_mode))
@@ -270,7 +270,7 @@ static int open_file(struct template *t, const char *path, struct err *e)
 	if (!r)
 		r = template_parse(t, t->head, t->head_len,
 				   (uint64_t)st.st_size, e);
-	if (!r && t->stamp_ns != template_stamp(&st))
+	if (!r && verify && t->stamp_ns != template_stamp(&st))
 		r = template_verify(t, e);
 	return r ? err_prefix(e, "use template '%s': ", path) : 0;
 }
@@ -279,8 +279,21 @@ int template_open(struct template *t, const char *path, struct err *e)
 {
 	int r;
 
-	*t = (struct template){ .fd = -1 };
-	r = open_file(t, path, e);
+	*t = (struct template){
+		.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK),
+	};
+	r = read_file(t, path, true, e);
+	if (r)
+		template_close(t);
+	return r;
+}
+
+int template_adopt(struct template *t, int fd, const char *path, struct err *e)
+{
+	int r;
+
+	*t = (struct template){ .fd = fd };
+	r = read_file(t, path, false, e);
 	if (r)
 		template_close(t);
 	return r;

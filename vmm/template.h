@@ -124,6 +124,13 @@ int template_add_touched(const struct template_file *f,
 int template_open(struct template *t, const char *path, struct err *e);
 void template_close(struct template *t);
 
+/*
+ * The same of a descriptor that somebody has, and owns, who opened it so: its
+ * memory is not looked at again. `path` is for messages.
+ */
+int template_adopt(struct template *t, int fd, const char *path,
+		   struct err *e);
+
 /* Check a head of `len` bytes for a file of `file_len`; fills all but fd. */
 int template_parse(struct template *t, const uint8_t *head, size_t len,
 		   uint64_t file_len, struct err *e);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Pools among others: deaths next to clients, users who do not trust each other, what an operator allows.
 
-Shows of issue 11, A: a machine's death beside clients (2), whose pool it is and who may use it (4), the filter of a machine that runs its job (11), an operator's limits (12). The states
+Shows of issue 11, A: a machine's death beside clients (2), whose pool it is and who may use it (4), a layout and a
+canary for each machine (10), the filter of a machine that runs its job (11), an operator's limits (12). The states
 behind it are played through in tests/unit/test_pool_states.c.
 """
 
@@ -29,6 +30,36 @@ def test_death_beside_clients():
     job.stdin.write(b"here\n")
     out, err = talk(job)
     eq((job.returncode, out, err), (0, b"still here\n", b""))
+    eq(p.end(), (0, b""))
+
+
+def layout(pid):
+    """Where a machine's program lies, and what its stack canary is made of."""
+    with open("/proc/%d/maps" % pid) as f:
+        base = int(f.readline().split("-")[0], 16)
+    auxv = dict(struct.iter_unpack("QQ", head_of("/proc/%d/auxv" % pid, -1)))
+    with open("/proc/%d/mem" % pid, "rb") as f:
+        f.seek(auxv[25])  # AT_RANDOM
+        return base, f.read(16)
+
+
+def test_layouts():
+    """each machine has an address layout and a stack canary of its own, whatever became of husk's file"""
+    own = scratch("own-husk", head_of(HUSK, -1))
+    os.chmod(own, 0o755)
+    p = Pool(size=4, program=own)
+    seen = [layout(pid) for pid in (p.p.pid, *p.rested())]
+    os.unlink(own)
+    for _ in range(2):
+        eq(p.run("echo", "ok").out, b"ok\n")
+    scratch("own-husk", b"#!/bin/sh\nexit 1\n")
+    eq(p.run("echo", "ok").out, b"ok\n")
+    seen += [layout(pid) for pid in p.rested()[-3:]]
+    eq(len({base for base, _ in seen}), 8, "places of the program: %r" % seen)
+    eq(len({canary for _, canary in seen}), 8, "canaries: %r" % seen)
+    for pid in p.rested():
+        with open("/proc/%d/comm" % pid) as f:
+            eq(f.read(), "husk\n")
     eq(p.end(), (0, b""))
 
 

@@ -107,6 +107,24 @@ static void opens_an_image(void **state)
 	assert_true(fcntl(disk.fd, F_GETFD) & FD_CLOEXEC);
 }
 
+static void takes_an_open_one(void **state)
+{
+	int fd;
+
+	(void)state;
+	write_image(64 * 1024);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(disk_adopt(&disk, fd, path, &err), 0);
+	assert_int_equal(disk.fd, fd);
+	assert_int_equal(disk.size, 64 * 1024);
+	disk_close(&disk);
+	write_image(63 * 1024);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(disk_adopt(&disk, fd, path, &err), -EINVAL);
+	assert_int_equal(disk.fd, -1);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
 static void larger_than_its_file_system(void **state)
 {
 	(void)state;
@@ -290,6 +308,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(opens_an_image),
+		TEST(takes_an_open_one),
 		TEST(larger_than_its_file_system),
 		TEST(cut_short),
 		TEST(other_block_sizes),

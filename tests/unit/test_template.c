@@ -177,6 +177,30 @@ static void test_changed(void **state)
 	gmem_fini(&m);
 }
 
+/* From somebody who has opened it: the head is checked, the memory not. */
+static void test_adopted(void **state)
+{
+	struct template t;
+	struct gmem m;
+	struct err e;
+
+	(void)state;
+	write_one(&m);
+	assert_int_equal(template_open(&t, path, &e), 0);
+	change((off_t)template_extent(&t, 0).offset + 5, 'x');
+	template_close(&t);
+	assert_int_equal(template_adopt(&t, open(path, O_RDONLY), path, &e),
+			 0);
+	assert_int_equal(t.id.image_size, 77);
+	template_close(&t);
+	change(60, 'x');
+	assert_true(template_adopt(&t, open(path, O_RDONLY), path, &e) < 0);
+	assert_non_null(strstr(e.msg, "head was changed"));
+	assert_int_equal(t.fd, -1);
+	assert_true(template_adopt(&t, -1, path, &e) < 0);
+	gmem_fini(&m);
+}
+
 static void count_own(void *opaque, gpa_t gpa, bool written)
 {
 	unsigned *own = opaque;
@@ -403,6 +427,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_round_trip, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_changed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_adopted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_touched, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_touched_refused, setup,
 						teardown),

@@ -98,13 +98,19 @@ static int check_super(struct disk *d, const char *path, struct err *e)
 
 int disk_open(struct disk *d, const char *path, struct err *e)
 {
-	int r;
+	/* O_NONBLOCK: a FIFO in its place must not make us wait. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	*d = (struct disk){ .fd = -1 };
-	/* O_NONBLOCK: a FIFO in its place must not make us wait. */
-	d->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (d->fd < 0)
-		return err_sys(e, "open image '%s'", path);
+	return fd < 0 ? err_sys(e, "open image '%s'", path) :
+			disk_adopt(d, fd, path, e);
+}
+
+int disk_adopt(struct disk *d, int fd, const char *path, struct err *e)
+{
+	int r;
+
+	*d = (struct disk){ .fd = fd };
 	r = find_size(d, path, e);
 	if (!r)
 		r = check_super(d, path, e);

@@ -34,4 +34,7 @@ extern const struct disk_ops disk_file_ops;
 int disk_open(struct disk *d, const char *path, struct err *e);
 void disk_close(struct disk *d);
 
+/* The same of a descriptor that was opened so; owned from here on. */
+int disk_adopt(struct disk *d, int fd, const char *path, struct err *e);
+
 #endif
