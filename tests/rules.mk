@@ -53,7 +53,7 @@ prove: ## prove the translation of addresses and the rings
 
 # Hostile kernels, and a husk whose init is hostile, for tests/e2e.
 HOSTILE_GUESTS := $(patsubst %,$(BUILD)/test/hostile/%,hlt spin triple reset \
-		  windows ports log timer rings)
+		  windows ports log timer rings flood reads)
 $(HOSTILE_GUESTS): $(BUILD)/test/hostile/%: tests/hostile/guest.S
 	$(call say,GUEST,$@)
 	@mkdir -p $(@D)

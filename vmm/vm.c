@@ -379,6 +379,8 @@ void vm_stop(struct vm *vm)
 {
 	unsigned i;
 
+	if (vm->has_devices)
+		vdev_leave(&vm->blk.vdev);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_kick(&vm->vcpu[i], VCPU_QUIT);
 	for (i = 0; i < vm->nr_vcpus; i++)

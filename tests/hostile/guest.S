@@ -14,6 +14,16 @@
 	.asciz "husk-1"
 	.balign 4
 
+/* virtio 4.2.2: a queue whose three areas lie in a page each from `at` on. */
+	.macro queue nr, size, at
+	movl $\nr, 0x30(%rdi)
+	movl $\size, 0x38(%rdi)
+	movl $\at, 0x80(%rdi)
+	movl $(\at + 0x1000), 0x90(%rdi)
+	movl $(\at + 0x2000), 0xa0(%rdi)
+	movl $1, 0x44(%rdi)
+	.endm
+
 	.text
 	.code64
 	.global _start
@@ -139,11 +149,79 @@ _start:
 	movl $0, 0x50(%rdi)
 	jmp 1b
 
+#elif defined(GUEST_flood)
+/*
+ * virtio 2.7.13: the console's driver offers, for ever, what it has offered
+ * before: 64 requests of 4 MiB each way, again as soon as the device has used
+ * one. One kick at the start and none after, and interrupts go nowhere.
+ */
+	call map_windows
+	mov $WINDOWS, %edi
+	movl $0, 0x70(%rdi)
+	movl $3, 0x70(%rdi)
+	movl $1, 0x24(%rdi)
+	movl $1, 0x20(%rdi)
+	movl $11, 0x70(%rdi)
+	queue 3, 16, 0x1800000
+	queue 0, 64, 0x1804000
+	queue 5, 64, 0x1808000
+	movl $15, 0x70(%rdi)
+	/* 5.3.6.2: port 0 is ready, and open. */
+	movl $0x10003, 0x1803004
+	movl $0x10006, 0x180300c
+	movl $0x1803000, 0x1800000
+	movl $8, 0x1800008
+	movl $0x1803008, 0x1800010
+	movl $8, 0x1800018
+	movw $1, 0x1801006
+	movw $2, 0x1801002
+	/* Of 64 entries each is buffer 0. */
+	movl $0x2000000, 0x1804000
+	movl $0x400000, 0x1804008
+	movw $2, 0x180400c
+	movl $0x2000000, 0x1808000
+	movl $0x400000, 0x1808008
+	movw $64, 0x1805002
+	movw $64, 0x1809002
+	movl $3, 0x50(%rdi)
+	movl $0, 0x50(%rdi)
+	movl $5, 0x50(%rdi)
+1:	movw 0x1806002, %ax
+	add $64, %ax
+	movw %ax, 0x1805002
+	movw 0x180a002, %ax
+	add $64, %ax
+	movw %ax, 0x1809002
+	jmp 1b
+
+#elif defined(GUEST_reads)
+/* virtio 5.2.6: 128 reads of nearly 4 MiB with one kick, again and again. */
+	call map_windows
+	mov $(WINDOWS + 0x1000), %edi
+	movl $0, 0x70(%rdi)
+	movl $3, 0x70(%rdi)
+	movl $1, 0x24(%rdi)
+	movl $1, 0x20(%rdi)
+	movl $11, 0x70(%rdi)
+	queue 0, 128, 0x1800000
+	movl $15, 0x70(%rdi)
+	/* A header of zeros, then the data and the status in one. */
+	movl $0x1803000, 0x1800000
+	movl $16, 0x1800008
+	movl $0x10001, 0x180000c
+	movl $0x2000000, 0x1800010
+	movl $0x3ffe01, 0x1800018
+	movw $2, 0x180001c
+1:	addw $128, 0x1801002
+	movl $0, 0x50(%rdi)
+	jmp 1b
+
 #else
 #error "no such guest"
 #endif
 
-#if defined(GUEST_windows) || defined(GUEST_rings)
+#if defined(GUEST_windows) || defined(GUEST_rings) || \
+	defined(GUEST_flood) || defined(GUEST_reads)
 /* The loader maps memory only: add the fourth GiB in a page of our own. */
 map_windows:
 	mov %cr3, %rsi

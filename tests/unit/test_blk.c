@@ -456,6 +456,31 @@ static void one_kick_is_bounded_work(void **state)
 	assert_false(mockdrv_is_broken(&drv));
 }
 
+static void leave(void)
+{
+	vdev_leave(&blk.vdev);
+}
+
+/* Whoever ends the machine waits for the request under way, not for all. */
+static void the_end_waits_for_one_request(void **state)
+{
+	const struct mockbuf b[] = { { header, 16, false },
+				     { data, 512, true },
+				     { status, 1, true } };
+	unsigned i;
+
+	(void)state;
+	put_header(VIRTIO_BLK_T_IN, 0);
+	for (i = 0; i < 10; i++)
+		mockring_add(&drv.ring[0], b, 3);
+	disk.meanwhile = leave;
+	mockdrv_kick(&drv, 0);
+	assert_int_equal(disk.reads, 1);
+	mockdrv_kick(&drv, 0);
+	assert_int_equal(disk.reads, 1);
+	assert_false(mockdrv_is_broken(&drv));
+}
+
 static void one_interrupt_for_a_batch(void **state)
 {
 	const struct mockbuf b[] = { { header, 16, false },
@@ -489,6 +514,7 @@ int main(void)
 		TEST(no_place_for_an_answer),
 		TEST(good_requests_before_a_bad_one),
 		TEST(one_kick_is_bounded_work),
+		TEST(the_end_waits_for_one_request),
 		TEST(one_interrupt_for_a_batch),
 	};
 

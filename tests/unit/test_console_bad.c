@@ -349,26 +349,91 @@ static void without_the_multiport_feature(void **state)
 	assert_false(broken());
 }
 
-static void work_per_call_is_bounded(void **state)
+/* The same megabyte three times in each of four requests of port 0. */
+static void offer_much(void)
 {
 	struct mockbuf b[3];
 	uint16_t head;
 	unsigned i;
 
-	(void)state;
-	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	/* The same megabyte three times in each of four requests. */
 	for (i = 0; i < 3; i++)
 		b[i] = (struct mockbuf){ MOCK_HIGH, 1u << 20, false };
 	head = mockring_add(&g.drv.ring[1], b, 3);
 	for (i = 0; i < 3; i++)
 		mockring_offer(&g.drv.ring[1], head);
+}
+
+static void work_per_call_is_bounded(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	offer_much();
 	mockdrv_kick(&g.drv, 1);
-	assert_int_equal(g.back[0].nr_taken, 3u << 20);
+	/* The first request in part, and then the rest of it. */
+	assert_int_equal(g.back[0].nr_taken, 2u << 20);
+	assert_int_equal(mockring_used_idx(&g.drv.ring[1]), 0);
 	assert_true(console_wants(&g.con, 0) & POLLOUT);
-	g.back[0].nr_taken = 0;
-	console_pump(&g.con, 0);
-	assert_int_equal(g.back[0].nr_taken, 3u << 20);
+	assert_int_equal(g.back[0].nr_taken, 4u << 20);
+	assert_int_equal(mockring_used_idx(&g.drv.ring[1]), 1);
+	for (i = 6; i <= 12; i += 2) {
+		g.back[0].nr_taken = 0;
+		console_pump(&g.con, 0);
+		assert_int_equal(g.back[0].nr_taken, 2u << 20);
+	}
+	assert_int_equal(mockring_used_idx(&g.drv.ring[1]), 4);
+	assert_false(broken());
+}
+
+/* Each message about a port moves its data: all of them no more than a kick. */
+static void messages_move_no_more_than_a_call(void **state)
+{
+	const struct virtio_console_control m = {
+		.event = VIRTIO_CONSOLE_PORT_OPEN, .value = 1
+	};
+	const struct mockbuf b = { mockdrv_alloc(&g.drv, sizeof(m)), sizeof(m),
+				   false };
+	uint16_t head;
+	unsigned i;
+
+	(void)state;
+	offer_much();
+	memcpy(mockdrv_ptr(&g.drv, b.gpa, sizeof(m)), &m, sizeof(m));
+	head = mockring_add(&g.drv.ring[MOCKCON_CTRL_TX], &b, 1);
+	for (i = 0; i < 3; i++)
+		mockring_offer(&g.drv.ring[MOCKCON_CTRL_TX], head);
+	mockdrv_kick(&g.drv, MOCKCON_CTRL_TX);
+	assert_int_equal(g.back[0].nr_taken, 2u << 20);
+	assert_int_equal(mockring_used_idx(&g.drv.ring[1]), 0);
+	assert_false(broken());
+}
+
+/* Input of any length comes to buffers of any length, a share at a time. */
+static void input_per_call_is_bounded(void **state)
+{
+	static uint8_t much[5u << 20];
+	const struct mockbuf b[] = { { MOCK_HIGH, 2u << 20, true },
+				     { MOCK_HIGH, 2u << 20, true } };
+	struct mockring *r = &g.drv.ring[mockcon_rx(0)];
+	uint32_t written;
+	uint16_t head;
+	unsigned i;
+
+	(void)state;
+	g.back[0].give = much;
+	g.back[0].left = sizeof(much);
+	/* The buffers that it has go first. */
+	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	while (mockring_collect(r, &head, &written))
+		;
+	g.back[0].left = sizeof(much);
+	for (i = 0; i < 2; i++) {
+		mockring_add(r, b, 2);
+		mockdrv_kick(&g.drv, mockcon_rx(0));
+		assert_int_equal(g.back[0].left, (3 - 2 * i) << 20);
+	}
+	assert_false(broken());
 }
 
 /* A guest may die between the last buffer and the kick for it. */
@@ -473,6 +538,8 @@ int main(void)
 		TEST(queues_that_were_never_set_up),
 		TEST(without_the_multiport_feature),
 		TEST(work_per_call_is_bounded),
+		TEST(messages_move_no_more_than_a_call),
+		TEST(input_per_call_is_bounded),
 		TEST(output_without_a_kick),
 		TEST(asking_a_blocked_port),
 		TEST(asking_finds_a_broken_queue),

@@ -88,6 +88,32 @@ static void every_split_and_length(void **state)
 				check_split(a, b, n);
 }
 
+static void every_cut(void **state)
+{
+	size_t a, b, n;
+
+	(void)state;
+	for (a = 0; a <= LEN; a++)
+		for (b = a; b <= LEN; b++)
+			for (n = 0; n <= LEN + 1; n++) {
+				size_t want = n < LEN ? n : LEN;
+				char *piece[3];
+				struct iovec iov[3];
+				char buf[LEN];
+				unsigned i, nr;
+
+				split(iov, a, b);
+				for (i = 0; i < 3; i++)
+					piece[i] = iov[i].iov_base;
+				nr = iov_cut(iov, 3, n);
+				assert_true(nr <= 3);
+				assert_int_equal(iov_to_buf(iov, nr, buf, LEN),
+						 want);
+				assert_memory_equal(buf, text, want);
+				release(piece);
+			}
+}
+
 static void more_than_fits(void **state)
 {
 	char buf[4];
@@ -105,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_split_and_length),
+		cmocka_unit_test(every_cut),
 		cmocka_unit_test(more_than_fits),
 	};
 

@@ -126,8 +126,9 @@ static void serves_what_is_ready(void **state)
 	/* Asked each time, never ready: it wanted nothing. */
 	assert_int_equal(out.asked, 3);
 	assert_int_equal(out.ready, 0);
-	/* Without a descriptor there is nothing to ask. */
-	assert_int_equal(none.asked, 0);
+	/* Without a descriptor, too: asking may be all that it takes. */
+	assert_int_equal(none.asked, 3);
+	assert_int_equal(none.ready, 0);
 	close(p[0]);
 	close(p[1]);
 }
@@ -409,6 +410,56 @@ static void a_step_that_changes_something_is_done_again(void **state)
 	assert_int_equal(steps, 3);
 }
 
+/* A guest that always has something new: each look finds work and makes it. */
+static void step_and_change_for_ever(void *opaque)
+{
+	/* The bound is for a loop that does it wrong, and would not end. */
+	if (++steps == 10000)
+		loop.stop = true;
+	loop_wake_soon(opaque);
+}
+
+static short want_and_change(void *opaque)
+{
+	loop_wake_soon(opaque);
+	return 0;
+}
+
+static void endless_work_hides_no_timer(void **state)
+{
+	struct loop_watch busy = { loop.wake_fd, want_and_change, NULL, &loop };
+	struct loop_timer *t;
+
+	(void)state;
+	order = 0;
+	loop.step = step_and_change_for_ever;
+	loop_add_watch(&loop, &busy);
+	t = loop_add_timer(&loop, on_timer_stop, NULL);
+	t->at_ns = 1;
+	run();
+	assert_int_equal(order, 1);
+	assert_int_equal(steps, 2);
+}
+
+static void endless_work_hides_no_descriptor(void **state)
+{
+	struct loop_watch busy = { loop.wake_fd, want_and_change, NULL, &loop };
+	struct watched signals = { .stop_after = 1, .events = POLLIN };
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(write(p[1], "s", 1), 1);
+	loop.step = step_and_change_for_ever;
+	loop_add_watch(&loop, &busy);
+	watch(&signals, p[0], POLLIN);
+	run();
+	assert_int_equal(signals.ready, 1);
+	assert_int_equal(steps, 2);
+	close(p[0]);
+	close(p[1]);
+}
+
 static void *change_and_wake(void *opaque)
 {
 	struct loop *l = opaque;
@@ -456,6 +507,8 @@ int main(void)
 		TEST(many_wakes_are_one),
 		TEST(a_step_that_changes_something_is_done_again),
 		TEST(what_the_loop_has_not_seen_wakes_it),
+		TEST(endless_work_hides_no_timer),
+		TEST(endless_work_hides_no_descriptor),
 		TEST(deadlines_come_before_data),
 		TEST(timers_wait_for_their_time),
 		TEST(a_timer_may_stop_before_the_next),

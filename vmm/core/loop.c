@@ -3,6 +3,11 @@
  * See loop.h. The eventfd is written at most once per sleep: `woken` is
  * cleared before the wants are asked, so a change that comes later writes
  * again and a change that came earlier is seen by the asking itself.
+ *
+ * Each round polls and looks at the timers, whatever the step and the wants
+ * have to say: with work that they made themselves it only does not wait.
+ * Going round without, until nothing was new, was rejected: a guest that
+ * always has something new held the loop for ever.
  */
 #include "core/loop.h"
 
@@ -87,9 +92,9 @@ static nfds_t collect(struct loop *l, struct pollfd *pfd, unsigned *map)
 	pfd[n++] = (struct pollfd){ .fd = l->wake_fd, .events = POLLIN };
 	for (i = 0; i < l->nr_watches; i++) {
 		const struct loop_watch *w = &l->watch[i];
-		short events = w->fd >= 0 ? w->want(w->opaque) : 0;
+		short events = w->want(w->opaque);
 
-		if (!events)
+		if (!events || w->fd < 0)
 			continue;
 		map[n] = i;
 		pfd[n++] = (struct pollfd){ .fd = w->fd, .events = events };
@@ -144,7 +149,7 @@ int loop_run(struct loop *l, struct err *e)
 	unsigned map[LOOP_MAX_WATCHES + 1];
 
 	for (;;) {
-		struct timespec ts;
+		struct timespec ts = { 0 }, *wait = &ts;
 		nfds_t n, i;
 		int r;
 
@@ -155,9 +160,9 @@ int loop_run(struct loop *l, struct err *e)
 			return 0;
 		n = collect(l, pfd, map);
 		/* The step itself may have changed what it looks at. */
-		if (atomic_load(&l->soon))
-			continue;
-		r = ppoll(pfd, n, next_timeout(l, &ts), NULL);
+		if (!atomic_load(&l->soon))
+			wait = next_timeout(l, &ts);
+		r = ppoll(pfd, n, wait, NULL);
 		if (r < 0 && errno != EINTR)
 			return err_sys(e, "wait for events");
 		if (r > 0 && pfd[0].revents)

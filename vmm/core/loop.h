@@ -6,7 +6,9 @@
  * each sleep the loop asks its want() for poll(2) events (0: leave it out),
  * so what is watched follows from device state and cannot go stale. Another
  * thread that changed such state calls loop_wake. The owner's step() runs
- * first: there it looks whether everything is done.
+ * first: there it looks whether everything is done. Step and wants may change
+ * such state, too, and find it changed anew each time: timers and descriptors
+ * have their turn in every round all the same, and it is theirs to do little.
  *
  * poll and not epoll: there are at most a dozen descriptors, and regular
  * files, which epoll refuses, count as always ready.
@@ -24,7 +26,7 @@
 #define LOOP_MAX_TIMERS	 4
 
 struct loop_watch {
-	int fd;				/* borrowed; < 0: never polled */
+	int fd;				/* borrowed; < 0: asked, never polled */
 	short (*want)(void *opaque);
 	void (*ready)(void *opaque, short revents);
 	void *opaque;

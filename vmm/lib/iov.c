@@ -20,6 +20,18 @@ unsigned iov_skip(struct iovec *iov, unsigned nr, size_t n)
 	return i;
 }
 
+unsigned iov_cut(struct iovec *iov, unsigned nr, size_t n)
+{
+	unsigned i;
+
+	for (i = 0; i < nr && n; i++) {
+		if (iov[i].iov_len > n)
+			iov[i].iov_len = n;
+		n -= iov[i].iov_len;
+	}
+	return i;
+}
+
 static size_t min_size(size_t a, size_t b)
 {
 	return a < b ? a : b;

@@ -15,6 +15,12 @@
  */
 unsigned iov_skip(struct iovec *iov, unsigned nr, size_t n);
 
+/*
+ * Keep the first `n` bytes: the entry they end in is shortened in place.
+ * Returns how many entries that are.
+ */
+unsigned iov_cut(struct iovec *iov, unsigned nr, size_t n);
+
 /* Copy into or out of the buffers; returns the bytes that fitted. */
 size_t iov_from_buf(const struct iovec *iov, unsigned nr, const void *buf,
 		    size_t len);

@@ -107,9 +107,11 @@ static int blk_kick(struct vdev *d, unsigned index)
 	/*
 	 * At most what the queue held when the kick came: what another vCPU
 	 * adds meanwhile has a kick of its own coming, and a guest that adds
-	 * for ever must not keep this thread from being stopped.
+	 * for ever must not keep this thread from being stopped. What it held
+	 * may be half a GiB: whoever ends the machine waits for one request.
 	 */
-	while (budget-- && (ret = virtq_pop(q, &r)) > 0) {
+	while (budget-- && !atomic_load(&d->leaving) &&
+	       (ret = virtq_pop(q, &r)) > 0) {
 		ret = serve(b, &r);
 		if (ret)
 			break;

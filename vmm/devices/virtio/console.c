@@ -4,7 +4,9 @@
  * and 3, port n from there 2n + 2 and 2n + 3; even ones receive.
  *
  * Work per call is bounded in bytes: another vCPU may refill a queue while we
- * empty it, and the thread that runs deadlines must come back.
+ * empty it, and the thread that runs deadlines must come back. The bound is
+ * exact, a request that is larger is moved in parts: what a message of the
+ * driver brings about counts, too.
  */
 #include "devices/virtio/console.h"
 
@@ -59,11 +61,11 @@ static struct virtq *tx_queue(struct console *c, unsigned port)
 	return &c->queue[rx_index(port) + 1];
 }
 
-static size_t spend(size_t budget, size_t n)
+static void spend(size_t *budget, size_t n)
 {
 	size_t cost = n < GMEM_PAGE ? GMEM_PAGE : n;
 
-	return cost < budget ? budget - cost : 0;
+	*budget = cost < *budget ? *budget - cost : 0;
 }
 
 /*
@@ -167,37 +169,39 @@ static void tell_closed(struct console_port *p)
 }
 
 /*
- * Offer the request at the head to the back end. 1: taken whole, 0: the back
- * end wants no more now.
+ * Offer the request at the head to the back end, as much as the budget has.
+ * True when all of it was taken; if not, p->s.tx_blocked says whether that is
+ * because the back end wants no more now.
  */
-static int take_request(struct console_port *p, struct vreq *r)
+static bool take_request(struct console_port *p, struct vreq *r,
+			 size_t *budget)
 {
 	size_t left = r->len_out - p->s.tx_done;
-	unsigned first;
+	size_t part = left < *budget ? left : *budget;
+	unsigned first, nr;
 	ssize_t n;
 
+	spend(budget, part);
 	if (p->s.discard)
-		return 1;
+		return true;
 	first = iov_skip(r->iov, r->nr_out, p->s.tx_done);
-	n = p->c.ops->take(p->c.be, r->iov + first, r->nr_out - first, left);
+	nr = iov_cut(r->iov + first, r->nr_out - first, part);
+	n = p->c.ops->take(p->c.be, r->iov + first, nr, part);
 	if (n < 0) {
 		p->s.discard = true;
 		close_host_end(p);
-		return 1;
+		return true;
 	}
-	if ((size_t)n < left) {
-		p->s.tx_done += (uint32_t)n;
-		return 0;
-	}
-	return 1;
+	p->s.tx_done += (uint32_t)n;
+	p->s.tx_blocked = (size_t)n < part;
+	return (size_t)n == left;
 }
 
 /* Move what the guest wrote to the back end. */
-static int pump_tx(struct console *c, unsigned port)
+static int pump_tx(struct console *c, unsigned port, size_t *budget)
 {
 	struct console_port *p = &c->port[port];
 	struct virtq *q = tx_queue(c, port);
-	size_t budget = PUMP_BUDGET;
 	struct vreq r;
 	int ret;
 
@@ -206,14 +210,11 @@ static int pump_tx(struct console *c, unsigned port)
 		/* The driver may have changed the request meanwhile. */
 		if (r.len_out < p->s.tx_done)
 			return -EPROTO;
-		if (budget)
-			p->s.tx_blocked = !take_request(p, &r);
-		if (!budget || p->s.tx_blocked) {
+		if (!*budget || !take_request(p, &r, budget)) {
 			virtq_unpop(q);
 			break;
 		}
 		p->s.tx_done = 0;
-		budget = spend(budget, r.len_out);
 		ret = virtq_push(q, r.head, 0);
 		if (ret)
 			break;
@@ -227,10 +228,11 @@ static int pump_tx(struct console *c, unsigned port)
 }
 
 /* Fill one buffer: bytes put there, 0 when there are none or none to fill. */
-static int give_request(struct console_port *p, struct virtq *q)
+static int give_request(struct console_port *p, struct virtq *q, size_t max)
 {
 	struct vreq r;
 	int ret = pop_input(q, &r);
+	unsigned nr;
 	ssize_t n;
 
 	if (ret <= 0)
@@ -238,7 +240,8 @@ static int give_request(struct console_port *p, struct virtq *q)
 	/* Nothing to write to would look like the end of the file. */
 	if (!r.len_in)
 		return -EPROTO;
-	n = p->c.ops->give(p->c.be, r.iov + r.nr_out, r.nr_in);
+	nr = iov_cut(r.iov + r.nr_out, r.nr_in, max);
+	n = p->c.ops->give(p->c.be, r.iov + r.nr_out, nr);
 	if (n <= 0) {
 		virtq_unpop(q);
 		if (n == 0)
@@ -250,52 +253,53 @@ static int give_request(struct console_port *p, struct virtq *q)
 }
 
 /* Fill the guest's buffers from the back end. */
-static int pump_rx(struct console *c, unsigned port)
+static int pump_rx(struct console *c, unsigned port, size_t *budget)
 {
 	struct console_port *p = &c->port[port];
 	struct virtq *q = rx_queue(c, port);
-	size_t budget = PUMP_BUDGET;
 
 	if (!p->c.ops->give)
 		return 0;
-	while (p->s.guest_open && p->s.host_open && budget) {
-		int n = give_request(p, q);
+	while (p->s.guest_open && p->s.host_open && *budget) {
+		int n = give_request(p, q, *budget);
 
 		if (n < 0)
 			return n;
 		if (n == 0)
 			break;
-		budget = spend(budget, (size_t)n);
+		spend(budget, (size_t)n);
 	}
 	/* With buffers left the loop goes on; without, the driver must kick. */
-	if (!budget && !virtq_has_work(q))
+	if (!*budget && !virtq_has_work(q))
 		virtq_set_notify(q, VIRTQ_NOTIFY_HALF);
 	vdev_notify_queue(&c->vdev, q);
 	return 0;
 }
 
-static int pump(struct console *c, unsigned port)
+static int pump(struct console *c, unsigned port, size_t *budget)
 {
-	int ret = pump_tx(c, port);
+	int ret = pump_tx(c, port, budget);
 
 	if (!ret)
-		ret = pump_rx(c, port);
+		ret = pump_rx(c, port, budget);
 	if (!ret && c->port[port].s.pending)
 		ret = flush_control(c);
 	c->changed(c->opaque);
 	return ret;
 }
 
-static int guest_opened(struct console *c, unsigned port, bool open)
+static int guest_opened(struct console *c, unsigned port, bool open,
+			size_t *budget)
 {
 	struct console_port *p = &c->port[port];
 
 	p->s.guest_open = open;
 	p->s.was_open |= open;
-	return pump(c, port);
+	return pump(c, port, budget);
 }
 
-static int port_ready(struct console *c, unsigned port, bool ok)
+static int port_ready(struct console *c, unsigned port, bool ok,
+		      size_t *budget)
 {
 	struct console_port *p = &c->port[port];
 
@@ -308,12 +312,13 @@ static int port_ready(struct console *c, unsigned port, bool ok)
 		p->s.pending |= PENDING_OPEN;
 	}
 	/* A driver may have opened its end before. */
-	return p->s.guest_open ? pump(c, port) : 0;
+	return p->s.guest_open ? pump(c, port, budget) : 0;
 }
 
 /* A message of the driver about a port, or about all of them. */
 static int handle_control(struct console *c,
-			  const struct virtio_console_control *m)
+			  const struct virtio_console_control *m,
+			  size_t *budget)
 {
 	unsigned i;
 
@@ -327,27 +332,27 @@ static int handle_control(struct console *c,
 		return 0;
 	switch (m->event) {
 	case VIRTIO_CONSOLE_PORT_READY:
-		return port_ready(c, m->id, m->value == 1);
+		return port_ready(c, m->id, m->value == 1, budget);
 	case VIRTIO_CONSOLE_PORT_OPEN:
-		return guest_opened(c, m->id, m->value == 1);
+		return guest_opened(c, m->id, m->value == 1, budget);
 	default:
 		return 0;
 	}
 }
 
-static int pump_control(struct console *c)
+static int pump_control(struct console *c, size_t *budget)
 {
 	struct virtq *q = &c->queue[CTRL_TX];
-	unsigned budget = q->max;
+	unsigned left = q->max;
 	struct vreq r;
 	int ret = 0;
 
-	while (budget-- && (ret = virtq_pop(q, &r)) > 0) {
+	while (left-- && (ret = virtq_pop(q, &r)) > 0) {
 		struct virtio_console_control m;
 
 		if (iov_to_buf(r.iov, r.nr_out, &m, sizeof(m)) < sizeof(m))
 			return -EPROTO;
-		ret = handle_control(c, &m);
+		ret = handle_control(c, &m, budget);
 		if (!ret)
 			ret = virtq_push(q, r.head, 0);
 		if (ret)
@@ -365,12 +370,13 @@ static int pump_control(struct console *c)
 static int console_kick(struct vdev *d, unsigned index)
 {
 	struct console *c = from_vdev(d);
+	size_t budget = PUMP_BUDGET;
 
 	if (index == CTRL_TX)
-		return pump_control(c);
+		return pump_control(c, &budget);
 	if (index == CTRL_RX)
 		return flush_control(c);
-	return pump(c, index < CTRL_RX ? 0 : index / 2 - 1);
+	return pump(c, index < CTRL_RX ? 0 : index / 2 - 1, &budget);
 }
 
 static uint32_t console_config_read(struct vdev *d, uint32_t off, unsigned len)
@@ -453,8 +459,10 @@ void console_fini(struct console *c)
 
 void console_pump(struct console *c, unsigned port)
 {
+	size_t budget = PUMP_BUDGET;
+
 	pthread_mutex_lock(&c->vdev.lock);
-	if (vdev_is_live(&c->vdev) && pump(c, port))
+	if (vdev_is_live(&c->vdev) && pump(c, port, &budget))
 		vdev_set_broken(&c->vdev);
 	pthread_mutex_unlock(&c->vdev.lock);
 }
@@ -466,13 +474,14 @@ void console_pump(struct console *c, unsigned port)
  */
 static void catch_up(struct console *c, unsigned port)
 {
+	size_t budget = PUMP_BUDGET;
 	int ret = 0;
 
 	if (virtq_has_work(&c->queue[CTRL_TX]))
-		ret = pump_control(c);
+		ret = pump_control(c, &budget);
 	if (!ret && !c->port[port].s.tx_blocked &&
 	    virtq_has_work(tx_queue(c, port)))
-		ret = pump(c, port);
+		ret = pump(c, port, &budget);
 	if (ret)
 		vdev_set_broken(&c->vdev);
 }

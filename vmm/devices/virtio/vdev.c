@@ -56,6 +56,11 @@ void vdev_set_broken(struct vdev *d)
 		raise_isr(d, VIRTIO_MMIO_INT_CONFIG);
 }
 
+void vdev_leave(struct vdev *d)
+{
+	atomic_store(&d->leaving, true);
+}
+
 void vdev_save(const struct vdev *d, struct pack *p)
 {
 	unsigned i;

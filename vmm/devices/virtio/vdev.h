@@ -15,6 +15,7 @@
 #include "devices/virtio/virtq.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct vdev;
 
@@ -49,6 +50,7 @@ struct vdev {
 	struct virtq *queue;		/* borrowed from the device's struct */
 	struct irq_line irq;
 	pthread_mutex_t lock;
+	atomic_bool leaving;		/* see vdev_leave */
 };
 
 void vdev_init(struct vdev *d, const struct vdev_ops *ops, struct virtq *queue,
@@ -63,6 +65,12 @@ void vdev_notify_queue(struct vdev *d, struct virtq *q);
 
 /* The driver broke the rules: DEVICE_NEEDS_RESET (2.1.1), once. */
 void vdev_set_broken(struct vdev *d);
+
+/*
+ * The machine ends: a kick that has more requests to serve leaves them, for
+ * the vCPU that it holds is waited for. Takes no lock.
+ */
+void vdev_leave(struct vdev *d);
 
 /* State of transport and queues to and from a template; no lock is taken. */
 void vdev_save(const struct vdev *d, struct pack *p);
