@@ -72,13 +72,13 @@ static int take_descriptors(const struct run *r)
 }
 
 /* Say so, and wait for the command. */
-static void wait_at_gate(const struct run *r)
+static void wait_at_gate(struct run *r)
 {
 	int gate = (int)r->nr_pipes;
 	char byte = 0;
 
 	if (write(gate + 1, &byte, 1) != 1)
-		_exit(127);
+		give_up(r, RUN_DESCRIPTORS);
 	while (read(gate, &byte, 1))
 		; /* nobody writes: it is a signal of no matter */
 }
@@ -236,6 +236,11 @@ static enum run_result describe(const struct run *r, struct err *e)
 		[RUN_USER] = "become the job's user",
 	};
 
+	if (!r->code) { /* no step failed: it had no time to say why */
+		err_set(e, ECHILD,
+			"start a process for the job: it was killed");
+		return RUN_BROKEN;
+	}
 	errno = r->code;
 	switch (r->step) {
 	case RUN_EXEC:
