@@ -24,9 +24,6 @@
 #define ANY_COMMAND (~0u)
 #define HOUR_NS	    (UINT64_C(3600) * 1000000000)
 
-/* Of a JOB frame, what run.c may add to the user's own strings. */
-#define JOB_RESERVE 4096u
-
 static const struct command {
 	const char *name;
 	enum cli_command command;
@@ -357,12 +354,8 @@ static int check_limits(const struct config *c, struct err *e)
 	return 0;
 }
 
-/* Arguments and environment travel in one frame, see husk/proto.h. */
 static int check_job(const struct config *c, struct err *e)
 {
-	size_t max = HUSK_JOB_MAX - sizeof(struct husk_job) - JOB_RESERVE;
-	size_t sum = strlen(c->workdir) + strlen(c->hostname) + 2;
-
 	/* Without one, the template's own: run_setup.c knows whether it has. */
 	if (!c->argv[0] && (c->template || c->pool))
 		return 0;
@@ -374,17 +367,25 @@ static int check_job(const struct config *c, struct err *e)
 		return err_set(e, EINVAL,
 			       "the command to run is empty (write "
 			       "its name after '--')");
-	for (char **arg = c->argv; *arg; arg++)
-		sum += strlen(*arg) + 1;
-	for (unsigned i = 0; i < c->nr_env; i++)
-		sum += strlen(c->env[i]) + 1;
-	if (sum > max)
-		return err_set(e, EINVAL,
-			       "arguments and environment of the job "
-			       "are %zu bytes, at most %zu fit (send the rest "
-			       "on stdin)",
-			       sum, max);
 	return 0;
+}
+
+/* The later file wins, and --env over all of them. */
+int cli_finish(struct cli *c, struct err *e)
+{
+	unsigned i = c->nr_env_files;
+	int r = 0;
+
+	while (!r && i)
+		r = env_read(&c->env, c->env_file[--i], c->envp, e);
+	c->config.env = c->env.v;
+	c->config.nr_env = c->env.nr;
+	return r ? r : env_check_size(&c->config, e);
+}
+
+void cli_fini(struct cli *c)
+{
+	env_fini(&c->env);
 }
 
 static int check_create(const struct config *c, struct err *e)
@@ -574,6 +575,9 @@ int cli_parse(struct cli *out, char **argv, char **envp, struct err *e)
 	out->json = false;
 	out->strict = false;
 	out->file = NULL;
+	out->envp = envp;
+	out->env = (struct env){0};
+	out->nr_env_files = 0;
 	set_defaults(&out->config);
 	if (!word)
 		return err_set(e, EINVAL,

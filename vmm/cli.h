@@ -10,6 +10,7 @@
 #define HUSK_CLI_H
 
 #include "config.h"
+#include "env.h"
 #include "lib/err.h"
 
 #include <stddef.h>
@@ -31,6 +32,10 @@ struct cli {
 	bool strict;		/* check --strict */
 	const char *file;	/* of template info and verify */
 	struct config config;	/* for RUN and CHECK */
+	char **envp;		/* borrowed; husk's own environment */
+	struct env env;		/* owned; --env, and by cli_finish all */
+	const char *env_file[ENV_FILES_MAX];
+	unsigned nr_env_files;
 };
 
 /* What the user wrote, in a message: cut, so that the hint has room. */
@@ -71,9 +76,17 @@ extern const struct cli_option cli_options[];
  * unknown or contradictory option gives -EINVAL and a line that names it.
  * Paths of kernel and image come from options, then HUSK_KERNEL and HUSK_IMAGE
  * of `envp`, else stay NULL for paths_find to fill. An option given twice
- * counts as given last, but for --env, which adds.
+ * counts as given last, but for --env and --env-file, which add. Whatever comes
+ * of it, cli_fini frees what *out holds.
  */
 int cli_parse(struct cli *out, char **argv, char **envp, struct err *e);
+
+/*
+ * What remains for a job of RUN or TEMPLATE_CREATE: read the files of
+ * --env-file, and see whether all fits.
+ */
+int cli_finish(struct cli *c, struct err *e);
+void cli_fini(struct cli *c);
 
 /* The text of --help, 80 columns; returns its length (see lib/text.h). */
 #define CLI_HELP_MAX 8192

@@ -272,36 +272,40 @@ static int set_timeline(struct cli *out, const struct cli_value *v,
 	return 0;
 }
 
-/* A name given again takes the place of the first, as in a shell. */
+/*
+ * A name given again takes the place of the first, as in a shell. One without
+ * a value is handed over, if husk has it.
+ */
 static int set_env(struct cli *out, const struct cli_value *v, struct err *e)
 {
-	size_t name_len = strcspn(v->text, "=");
-	struct config *c = &out->config;
-	unsigned i;
+	const char *entry = strchr(v->text, '=') ?
+				    v->text : env_find(out->envp, v->text);
+	int r = 0;
 
-	if (!v->text[name_len])
-		return err_set(e, EINVAL,
-			       "--env " CLI_GIVEN
-			       ": no '=' (write %.100s=VALUE)",
-			       v->text, v->text);
-	if (!name_len)
+	if (v->text[0] == '=')
 		return err_set(e, EINVAL,
 			       "--env " CLI_GIVEN
 			       ": no name (write NAME=VALUE)",
 			       v->text);
-	for (i = 0; i < c->nr_env; i++)
-		if (!strncmp(c->env[i], v->text, name_len + 1))
-			break;
-	if (i == CONFIG_ENV_MAX)
+	out->config.warm_fixed = "env";
+	out->config.job_option = "env";
+	if (entry)
+		r = env_set(&out->env, entry, false, e);
+	out->config.env = out->env.v;
+	out->config.nr_env = out->env.nr;
+	return r;
+}
+
+static int set_env_file(struct cli *out, const struct cli_value *v,
+			struct err *e)
+{
+	if (out->nr_env_files == ENV_FILES_MAX)
 		return err_set(e, EINVAL,
-			       "--env " CLI_GIVEN ": too many variables (%d at "
-			       "most)",
-			       v->text, CONFIG_ENV_MAX);
-	c->env[i] = v->text;
-	if (i == c->nr_env)
-		c->nr_env++;
-	c->warm_fixed = "env";
-	c->job_option = "env";
+			       "--env-file " CLI_GIVEN ": more than %d files",
+			       v->text, ENV_FILES_MAX);
+	out->env_file[out->nr_env_files++] = v->text;
+	out->config.warm_fixed = "env-file";
+	out->config.job_option = "env-file";
 	return 0;
 }
 
@@ -472,8 +476,14 @@ const struct cli_option cli_options[] = {
 	 CLI_NUMBER, 1, CONFIG_CPUS_MAX, set_cpus},
 
 	{.help = "Job"},
-	{"env", "NAME=VALUE", "set a variable; may be given again", JOB_BITS,
-	 CLI_TEXT, 0, 0, set_env},
+	{"env", "NAME[=VALUE]",
+	 "set a variable, or hand over husk's own; may be\n"
+	 "given again",
+	 JOB_BITS, CLI_TEXT, 0, 0, set_env},
+	{"env-file", "FILE",
+	 "the same from a file, one in a line; '#' begins\n"
+	 "a comment",
+	 JOB_BITS, CLI_TEXT, 0, 0, set_env_file},
 	{"workdir", "DIR", "working directory in the guest [/work]", JOB_BITS,
 	 CLI_TEXT, 0, 0, set_workdir},
 	{"user", "UID[:GID]", "who the job is in the guest [65534:65534]",

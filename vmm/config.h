@@ -22,7 +22,6 @@
 #define CONFIG_JOBS_MAX	      2048
 #define CONFIG_ALLOW_MAX      16
 #define CONFIG_REQUEST_DEFAULT (10ull * 1000000000) /* ns */
-#define CONFIG_ENV_MAX	      256
 #define CONFIG_TIME_MAX	      (8760ull * 3600 * 1000000000) /* a year, ns */
 #define CONFIG_PIDS_MAX	      4194304		/* PID_MAX_LIMIT of Linux */
 #define CONFIG_ID_MAX	      (UINT32_MAX - 2)	/* then guest-init, "none" */
@@ -98,7 +97,7 @@ struct config {
 	const char *hostname;
 	uint32_t uid, gid;
 	unsigned nr_env;
-	const char *env[CONFIG_ENV_MAX]; /* NAME=VALUE */
+	const char **env;	 /* NAME=VALUE, each name once */
 	char **argv;		 /* the job, NULL-terminated; empty: the warm
 				  * process of the template */
 };

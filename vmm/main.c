@@ -368,7 +368,8 @@ int main(int argc, char **argv, char **envp)
 	case CLI_CHECK:
 		return check(&cli);
 	case CLI_TEMPLATE_CREATE:
-		return create(&cli.config, t0_ns);
+		return cli_finish(&cli, &e) < 0 ? fail(&e) :
+						  create(&cli.config, t0_ns);
 	case CLI_TEMPLATE_INFO:
 		return look(create_info, cli.file);
 	case CLI_TEMPLATE_VERIFY:
@@ -380,6 +381,8 @@ int main(int argc, char **argv, char **envp)
 	case CLI_RUN:
 		break;
 	}
+	if (cli_finish(&cli, &e) < 0)
+		return fail(&e);
 	/* Nothing is buffered, and no handler has anything to do. */
 	_exit(run(&cli.config, t0_ns));
 }

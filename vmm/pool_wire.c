@@ -263,14 +263,18 @@ int pool_request_parse(struct pool_request *r, const uint8_t *msg, size_t len)
 	c->nr_env = unpack_u32(&u);
 	reserved = unpack_u32(&u);
 	if (u.failed || reserved || !numbers_are_good(c, flags) ||
-	    c->nr_env > CONFIG_ENV_MAX || argc > u.len - u.at)
+	    argc > u.len - u.at || c->nr_env > u.len - u.at - argc)
 		return -EPROTO;
 	apply_flags(c, flags);
-	/* Each argument has at least its NUL, so argc is bounded by len. */
+	/* Each string has at least its NUL, so both are bounded by len. */
 	r->argv = malloc((argc + 1) * sizeof(r->argv[0]));
-	if (!r->argv)
-		return -ENOMEM;
+	r->env = malloc((c->nr_env + 1) * sizeof(r->env[0]));
 	c->argv = r->argv;
+	c->env = r->env;
+	if (!r->argv || !r->env) {
+		pool_request_fini(r);
+		return -ENOMEM;
+	}
 	if (parse_names(&u, c) && parse_argv(&u, r->argv, argc) &&
 	    parse_env(&u, c) && unpack_is_done(&u))
 		return 0;
@@ -281,8 +285,11 @@ int pool_request_parse(struct pool_request *r, const uint8_t *msg, size_t len)
 void pool_request_fini(struct pool_request *r)
 {
 	free(r->argv);
+	free(r->env);
 	r->argv = NULL;
+	r->env = NULL;
 	r->config.argv = NULL;
+	r->config.env = NULL;
 }
 
 /* ---- signals ---- */

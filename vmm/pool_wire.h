@@ -53,6 +53,7 @@ struct pool_request {
 	struct config config;
 	uint64_t t0_ns;		/* when the client started */
 	char **argv;		/* owned; config.argv */
+	const char **env;	/* owned; config.env */
 };
 
 /* The message as malloc'ed bytes of the caller; their number or -errno. */

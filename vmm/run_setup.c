@@ -176,7 +176,7 @@ static int init_rest(struct run *run, struct err *e)
 static int init_job(struct run *run, struct err *e)
 {
 	const struct config *c = run->config;
-	const char *env[CONFIG_ENV_MAX + 2];
+	auto_free const char **env = NULL;
 	struct husk_job job = {
 		.uid = c->uid,
 		.gid = c->gid,
@@ -185,11 +185,16 @@ static int init_job(struct run *run, struct err *e)
 		.flags = c->warm ? HUSK_JOB_HOLD : 0,
 		.cpu_time_ns = c->cpu_time_ns,
 	};
-	struct control_job strings = { c->hostname, c->workdir, c->argv, env,
-				       c->nr_env };
+	struct control_job strings = { c->hostname, c->workdir, c->argv,
+				       c->env, c->nr_env };
 
-	memcpy(env, c->env, c->nr_env * sizeof(env[0]));
 	if (c->warm) {
+		env = reallocarray(NULL, c->nr_env + 2, sizeof(*env));
+		if (!env)
+			return err_sys(e, "keep the environment");
+		if (c->nr_env)
+			memcpy(env, c->env, c->nr_env * sizeof(*env));
+		strings.env = env;
 		env[strings.nr_env++] = VARIABLE("HUSK_READY_FD",
 						 HUSK_READY_FD);
 		env[strings.nr_env++] = VARIABLE("HUSK_SEED_FD", HUSK_SEED_FD);

@@ -91,8 +91,13 @@ struct husk_frame {
 };
 static_assert(sizeof(struct husk_frame) == 12, "frame layout");
 
-/* Longest payloads. JOB holds arguments and environment. */
-#define HUSK_JOB_MAX	(1u << 20)
+/*
+ * Longest payloads. JOB holds arguments and environment, at most
+ * HUSK_STRINGS_MAX bytes of them, beside its fixed fields, the names, and what
+ * the host adds to the environment.
+ */
+#define HUSK_STRINGS_MAX (1u << 20)
+#define HUSK_JOB_MAX	 (HUSK_STRINGS_MAX + 8192u)
 #define HUSK_REPORT_MAX 512u /* each frame that the guest sends */
 
 /* READY: what init found. */

@@ -232,4 +232,31 @@ def test_arguments_too_long():
     wrong([*big, "--", "true", *["b" * 130000 for _ in range(8)]], "arguments", "stdin")
 
 
+def test_environment():
+    """--env NAME, --env-file from a file and a FIFO, 100,000 variables, 1 MiB of them"""
+    with tempfile.TemporaryDirectory(dir=FOLDER) as d:
+        few, many, fifo = (os.path.join(d, n) for n in ("few", "many", "fifo"))
+        with open(few, "w") as f:
+            f.write("# of a run\nA=1\nB=two words\nSECRET\nNOT_THERE\n")
+        r = husk("sh", "-c", 'echo "$A|$B|$SECRET|$OTHER|${NOT_THERE-unset}"', env=dict(ENV, SECRET="s=x", OTHER="o"),
+                 options=["--env-file", few, "--env=A=mine", "--env", "OTHER", "--env=NOT_HERE"])
+        eq((r.rc, r.out), (0, b"mine|two words|s=x|o|unset\n"), "%r" % r.err)
+        entries = ["V%05d=%d" % (i, i & 1) for i in range(100000)]
+        with open(many, "w") as f:
+            f.write("\n".join(entries))
+        r = husk("sh", "-c", "env | grep -c ^V", options=["--env-file", many])
+        eq((r.rc, r.out), (0, b"100000\n"), "%r" % r.err)
+        os.mkfifo(fifo)
+        t = threading.Thread(target=lambda: open(fifo, "w").write("\n".join("L%d=%s" % (i, "x" * 130000)
+                                                                           for i in range(8))))
+        t.start()
+        r = husk("sh", "-c", "echo ${#L0}${#L7}; env | wc -c", options=["--env-file", fifo])
+        t.join()
+        eq((r.rc, r.out.split()[0]), (0, b"130000130000"), "%r" % r.err)
+        check(int(r.out.split()[1]) > 8 * 130000, "%r" % r.out)
+        with open(many, "a") as f:
+            f.write("\n" + "\n".join("L%d=%s" % (i, "x" * 130000) for i in range(4)))
+        wrong(["--env-file", many, "--", "true"], "arguments and environment", "stdin")
+
+
 main()

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#define MAX_WORDS 400
+#define MAX_WORDS 2100
 
 static char *no_env[] = {NULL};
 
@@ -49,6 +49,7 @@ static void parse_line(struct line *l, const char *line, char **envp)
 
 static void free_line(struct line *l)
 {
+	cli_fini(&l->cli);
 	free(l->text);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/cli.c vmm/cli_options.c vmm/cli_help.c */
+/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c vmm/cli_help.c */
 /*
  * What holds for every option and any length, over the option table itself,
  * so that a new option cannot be forgotten here.
@@ -14,75 +14,189 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <unistd.h>
+
 #include <cmocka.h>
 
 #include <errno.h>
 
 #include "cli_line.h"
 
-/* 256 variables go, one more does not, a known name always does. */
+/* Many variables go, and a known name always does. */
 static void test_many_variables(void **state)
 {
-	char line[8192];
+	static char line[32768];
 	struct text t;
 	struct line l;
 
 	(void)state;
 	text_init(&t, line, sizeof(line));
 	text_printf(&t, "husk run");
-	for (int i = 0; i < CONFIG_ENV_MAX; i++)
+	for (int i = 0; i < 2000; i++)
 		text_printf(&t, " --env=V%d=%d", i, i);
-	parse_line(&l, line, no_env);
-	assert_int_equal(l.r, -EINVAL); /* but only for want of a command */
-	assert_non_null(strstr(l.e.msg, "no command"));
-	assert_int_equal(l.cli.config.nr_env, CONFIG_ENV_MAX);
-	free_line(&l);
-
 	text_printf(&t, " --env=V7=again x");
-	parse_line(&l, line, no_env);
-	assert_int_equal(l.r, 0);
-	assert_string_equal(l.cli.config.env[7], "V7=again");
-	free_line(&l);
-
-	t.wanted -= 2;
-	text_printf(&t, " --env=ONE=more x");
 	assert_true(text_is_whole(&t));
 	parse_line(&l, line, no_env);
-	assert_int_equal(l.r, -EINVAL);
-	assert_string_equal(l.e.msg, "--env 'ONE=more': too many variables "
-				     "(256 at most)");
+	assert_int_equal(l.r, 0);
+	assert_int_equal(l.cli.config.nr_env, 2000);
+	assert_string_equal(l.cli.config.env[7], "V7=again");
+	assert_string_equal(l.cli.config.env[1999], "V1999=1999");
 	free_line(&l);
 }
 
-/* A job that does not fit its frame is refused; one that just does is not. */
-static void test_long_job(void **state)
+/* A name alone is husk's own variable, or none. */
+static void test_handed_over(void **state)
 {
-	const size_t max = (1u << 20) - 104 - 4096, fixed = 6 + 5 + 2;
-	char *big = malloc(max + 2), husk[] = "husk", run[] = "run",
-	     cmd[] = "x";
-	char *argv[] = {husk, run, cmd, big, NULL};
-	struct cli cli;
-	struct err e;
+	static char a[] = "SECRET=x=y", b[] = "EMPTY=", c[] = "SECRETS=no";
+	char *envp[] = { c, a, b, NULL };
+	struct line l;
 
 	(void)state;
-	assert_non_null(big);
-	memset(big, 'a', max + 1);
-	big[max - fixed - 1] = '\0';
+	parse_line(&l, "husk run --env SECRET --env EMPTY --env=NONE x", envp);
+	assert_int_equal(l.r, 0);
+	assert_int_equal(l.cli.config.nr_env, 2);
+	assert_ptr_equal(l.cli.config.env[0], a);
+	assert_ptr_equal(l.cli.config.env[1], b);
+	free_line(&l);
+	parse_line(&l, "husk run --env SECRET --env=SECRET=mine x", envp);
+	assert_int_equal(l.cli.config.nr_env, 1);
+	assert_string_equal(l.cli.config.env[0], "SECRET=mine");
+	free_line(&l);
+}
+
+static char path[] = "/tmp/husk-test-cli-XXXXXX";
+
+/* A run with a file of this content, finished; freed by the caller. */
+static void with_file(struct line *l, const char *options, const void *text,
+		      size_t len, char **envp)
+{
+	char words[300];
+	int fd;
+
+	memcpy(path + sizeof(path) - 7, "XXXXXX", 6);
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, len), len);
+	close(fd);
+	snprintf(words, sizeof(words), "husk run --env-file=%s %s x", path,
+		 options);
+	parse_line(l, words, envp);
+	assert_int_equal(l->r, 0);
+	l->r = cli_finish(&l->cli, &l->e);
+	unlink(path);
+}
+
+static void test_env_file(void **state)
+{
+	static const char text[] =
+		"\xef\xbb\xbf# a comment\r\n\n  \nA=1\n\tB= two words \n#C=3\n"
+		"D=\"quoted\" # no comment\r\nSECRET\nNONE\nA=last\nE=";
+	static char secret[] = "SECRET=s";
+	char *envp[] = { secret, NULL };
+	char all[300];
+	struct text t;
+	struct line l;
+
+	(void)state;
+	with_file(&l, "--env=E=option", text, sizeof(text) - 1, envp);
+	assert_int_equal(l.r, 0);
+	text_init(&t, all, sizeof(all));
+	for (unsigned i = 0; i < l.cli.config.nr_env; i++)
+		text_printf(&t, "[%s]", l.cli.config.env[i]);
+	assert_string_equal(all, "[E=option][A=last][SECRET=s]"
+				 "[D=\"quoted\" # no comment][B= two words ]");
+	free_line(&l);
+}
+
+static void test_env_file_wrong(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+		const char *why;
+	} wrong[] = {
+		{ "A=1\n=secret\n", 12, "line 2: no name before '='" },
+		{ "\nA B=secret", 11, "line 2: a blank in the name" },
+		{ "A=\0", 3, "it has a NUL byte" },
+	};
+	struct line l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		with_file(&l, "", wrong[i].text, wrong[i].len, no_env);
+		assert_int_equal(l.r, -EINVAL);
+		assert_non_null(strstr(l.e.msg, wrong[i].why));
+		assert_null(strstr(l.e.msg, "secret"));
+		free_line(&l);
+	}
+	parse_line(&l, "husk run --env-file=/no/such/file x", no_env);
+	assert_int_equal(cli_finish(&l.cli, &l.e), -ENOENT);
+	free_line(&l);
+	parse_line(&l, "husk run --env-file=/dev/zero x", no_env);
+	assert_int_equal(cli_finish(&l.cli, &l.e), -EFBIG);
+	free_line(&l);
+}
+
+/* 100,000 variables, each given twice, are read in no time worth a word. */
+static void test_env_file_many(void **state)
+{
+	size_t size = 3u << 20;
+	char *text = malloc(size);
+	struct text t;
+	struct line l;
+
+	(void)state;
+	assert_non_null(text);
+	text_init(&t, text, size);
+	for (int i = 0; i < 200000; i++)
+		text_printf(&t, "V%d=%d\n", i % 100000, i & 7);
+	with_file(&l, "", text, text_len(&t), no_env);
+	assert_int_equal(l.r, 0);
+	assert_int_equal(l.cli.config.nr_env, 100000);
+	free_line(&l);
+	free(text);
+}
+
+/* What Linux and the frame take is passed on, one byte more is refused. */
+static void test_long_job(void **state)
+{
+	enum { LONG = 131072, MANY = 8 };
+	char husk[] = "husk", run[] = "run", *argv[MANY + 4] = { husk, run };
+	struct cli cli;
+	struct err e;
+	int i;
+
+	(void)state;
+	for (i = 0; i < MANY; i++) {
+		argv[2 + i] = malloc(LONG + 1);
+		assert_non_null(argv[2 + i]);
+		memset(argv[2 + i], 'a', LONG);
+		argv[2 + i][LONG - 1] = '\0';
+	}
 	assert_int_equal(cli_parse(&cli, argv, no_env, &e), 0);
-	big[max - fixed - 1] = 'a';
-	big[max - fixed] = '\0';
-	assert_int_equal(cli_parse(&cli, argv, no_env, &e), -EINVAL);
+	assert_int_equal(cli_finish(&cli, &e), 0);
+	argv[2 + MANY] = argv[2] + LONG - 2; /* two bytes more */
+	assert_int_equal(cli_parse(&cli, argv, no_env, &e), 0);
+	assert_int_equal(cli_finish(&cli, &e), -E2BIG);
 	assert_string_equal(e.msg, "arguments and environment of the job are "
-				   "1044377 bytes, at most 1044376 fit (send "
+				   "1048578 bytes, at most 1048576 fit (send "
 				   "the rest on stdin)");
-	free(big);
+	for (i = 1; i < MANY; i++)
+		free(argv[2 + i]);
+	argv[3] = NULL;
+	argv[2][LONG - 1] = 'a';
+	argv[2][LONG] = '\0';
+	assert_int_equal(cli_parse(&cli, argv, no_env, &e), 0);
+	assert_int_equal(cli_finish(&cli, &e), -E2BIG);
+	assert_non_null(strstr(e.msg, "has 131072 bytes, Linux takes 131071"));
+	free(argv[2]);
 }
 
 /* However long the wrong word is, the hint behind it is whole. */
 static void test_long_words(void **state)
 {
 	static const char *const heads[] = {
-		"--memory=", "--nonsense-", "--env=",	   "--user=",
+		"--memory=", "--nonsense-", "--env==",	   "--user=",
 		"--cpus=",   "--workdir=",  "--hostname=",
 	};
 	char word[5000], husk[] = "husk", run[] = "run", cmd[] = "x";
@@ -240,6 +354,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_many_variables),
+		cmocka_unit_test(test_handed_over),
+		cmocka_unit_test(test_env_file),
+		cmocka_unit_test(test_env_file_wrong),
+		cmocka_unit_test(test_env_file_many),
 		cmocka_unit_test(test_long_job),
 		cmocka_unit_test(test_long_words),
 		cmocka_unit_test(test_every_option),

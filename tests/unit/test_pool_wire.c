@@ -21,9 +21,12 @@
 static char sh[] = "sh", dash_c[] = "-c", empty[] = "";
 static char *const words[] = { sh, dash_c, empty, NULL };
 static char *const no_words[] = { NULL };
+static const char *env[2];
 
 static struct config sample(void)
 {
+	env[0] = "A=b";
+	env[1] = "C=";
 	return (struct config){
 		.timeout_ns = 1500000000,
 		.timeout_from = TIMEOUT_FROM_STDIN,
@@ -42,7 +45,7 @@ static struct config sample(void)
 		.hostname = "here",
 		.workdir = "/tmp",
 		.nr_env = 2,
-		.env = { "A=b", "C=" },
+		.env = env,
 		.argv = (char **)(uintptr_t)words,
 	};
 }
