@@ -28,6 +28,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
 #define L  (1u << JAIL_LOOP | 1u << JAIL_MAKER | 1u << JAIL_WAITER)
 #define V  (1u << JAIL_VCPU)
@@ -67,8 +68,10 @@ const struct policy_row policy_rows[] = {
 	FUTEX(FUTEX_WAKE),
 	FUTEX(FUTEX_WAIT_BITSET),
 	{ CALL(ppoll), LV, { NO }, "waits for streams, timers and signals" },
-	{ CALL(writev), LV, { NO }, "output of the job" },
-	{ CALL(readv), LV, { NO }, "input of the job" },
+	{ CALL(pwritev2), LV, { HAS(5, ~(uint32_t)RWF_NOWAIT, 0), NO },
+	  "output of the job" },
+	{ CALL(preadv2), LV, { HAS(5, ~(uint32_t)RWF_NOWAIT, 0), NO },
+	  "input of the job" },
 	{ CALL(preadv), LV, { NO }, "the disk; counts of memory" },
 	{ CALL(write), LV, { NO },
 	  "wakes the loop; kernel log, status and the line on stderr" },

@@ -1,12 +1,73 @@
 /* LINK: vmm/backends/stream.c */
-/* LIBS: -lutil */
+/* LIBS: -lutil -Wl,--wrap=pwritev2 -Wl,--wrap=ppoll */
 // SPDX-License-Identifier: MIT
 /*
  * Output streams on every kind of descriptor a caller may hand over: nothing
  * waits, nothing is lost or doubled, limits are exact, and the flags of a
  * description that others share stay what they were.
  */
+#include <poll.h>
+#include <sys/uio.h>
+
 #include "stream_make.h"
+
+/* A kernel that knows no RWF_NOWAIT for this file, and what it was asked. */
+static bool old_kernel;
+static unsigned nr_polls, nr_waits;
+static size_t longest;
+
+ssize_t __real_pwritev2(int fd, const struct iovec *iov, int nr, off_t at,
+			int flags);
+ssize_t __wrap_pwritev2(int fd, const struct iovec *iov, int nr, off_t at,
+			int flags);
+int __real_ppoll(struct pollfd *p, nfds_t nr, const struct timespec *ts,
+		 const sigset_t *set);
+int __wrap_ppoll(struct pollfd *p, nfds_t nr, const struct timespec *ts,
+		 const sigset_t *set);
+
+ssize_t __wrap_pwritev2(int fd, const struct iovec *iov, int nr, off_t at,
+			int flags)
+{
+	size_t len = 0;
+	ssize_t n;
+	int i, was;
+
+	if (old_kernel && flags) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	for (i = 0; i < nr; i++)
+		len += iov[i].iov_len;
+	longest = len > longest ? len : longest;
+	/* What may wait was looked at just before. */
+	nr_waits += !flags && !nr_polls;
+	nr_polls = 0;
+	n = __real_pwritev2(fd, iov, nr, at, flags);
+	if (n >= 0 || errno != EOPNOTSUPP)
+		return n;
+	/* The kernel of this machine is an old one: what a new one does. */
+	was = fcntl(fd, F_GETFL);
+	fcntl(fd, F_SETFL, was | O_NONBLOCK);
+	n = __real_pwritev2(fd, iov, nr, at, 0);
+	i = errno;
+	fcntl(fd, F_SETFL, was);
+	errno = i;
+	return n;
+}
+
+int __wrap_ppoll(struct pollfd *p, nfds_t nr, const struct timespec *ts,
+		 const sigset_t *set)
+{
+	nr_polls++;
+	return __real_ppoll(p, nr, ts, set);
+}
+
+static void watch_calls(bool old)
+{
+	old_kernel = old;
+	nr_polls = nr_waits = 0;
+	longest = 0;
+}
 
 /* ---- what is a stream ---- */
 
@@ -137,6 +198,43 @@ static void out_to_a_pipe_of_others(void **state)
 	close(p[1]);
 }
 
+/* Nobody can take the room between a look and the write: there is no look. */
+static void a_shared_pipe_is_asked_not_to_wait(void **state)
+{
+	int p[2], wr;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	wr = dup(p[1]);
+	open_shared(wr, false);
+	watch_calls(false);
+	never_waits(wr, p[0]);
+	assert_false(s.asks);
+	assert_int_equal(nr_polls, 0);
+	assert_int_equal(nr_waits, 0);
+	close(p[0]);
+	close(p[1]);
+}
+
+/* Before Linux 6.5 there is one, and no more than then fits. */
+static void a_shared_pipe_of_an_old_kernel(void **state)
+{
+	int p[2], wr;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	wr = dup(p[1]);
+	open_shared(wr, false);
+	watch_calls(true);
+	never_waits(wr, p[0]);
+	assert_true(s.asks);
+	assert_int_equal(nr_waits, 0);
+	assert_int_equal(longest, PIPE_BUF);
+	watch_calls(false);
+	close(p[0]);
+	close(p[1]);
+}
+
 static void out_to_a_socket(void **state)
 {
 	int p[2], other, before;
@@ -204,6 +302,28 @@ static void out_to_a_terminal(void **state)
 	/* It hung up: not a reader that lost interest, but no disk either. */
 	assert_int_equal(take(bytes, 10), -EPIPE);
 	close(other);
+}
+
+/* No kernel has it for terminals; what fits when poll says so is little. */
+static void a_shared_terminal(void **state)
+{
+	int master, slave, wr;
+	struct termios raw;
+
+	(void)state;
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	tcgetattr(slave, &raw);
+	cfmakeraw(&raw);
+	tcsetattr(slave, TCSANOW, &raw);
+	wr = dup(slave);
+	open_shared(wr, false);
+	watch_calls(true);
+	never_waits(wr, master);
+	assert_int_equal(nr_waits, 0);
+	assert_int_equal(longest, 32);
+	watch_calls(false);
+	close(slave);
+	close(master);
 }
 
 static void a_reader_that_goes_away(void **state)
@@ -359,9 +479,12 @@ int main(void)
 		TEST(null_is_like_a_file),
 		TEST(out_to_a_pipe),
 		TEST(out_to_a_pipe_of_others),
+		TEST(a_shared_pipe_is_asked_not_to_wait),
+		TEST(a_shared_pipe_of_an_old_kernel),
 		TEST(out_to_a_socket),
 		TEST(out_to_a_file),
 		TEST(out_to_a_terminal),
+		TEST(a_shared_terminal),
 		TEST(a_reader_that_goes_away),
 		TEST(a_disk_that_is_full),
 		TEST(a_file_that_may_not_grow),

@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -62,6 +63,23 @@ static bool reopen_nonblocking(struct stream *s)
 	return fd >= 0 && dup3(fd, s->fd, O_CLOEXEC) >= 0;
 }
 
+/*
+ * A terminal of another user, for which the above is refused, that is ours
+ * nevertheless: /dev/tty is open to all.
+ */
+static bool reopen_terminal(struct stream *s)
+{
+	int flags = s->input ? O_RDONLY : O_WRONLY;
+	unsigned is = 0, own = 0;
+	auto_fd fd = -1;
+
+	if (ioctl(s->fd, TIOCGDEV, &is))
+		return false;
+	fd = open("/dev/tty", flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd >= 0 && !ioctl(fd, TIOCGDEV, &own) && own == is &&
+	       dup3(fd, s->fd, O_CLOEXEC) >= 0;
+}
+
 /* What most stdin is; neither end of it ever waits. */
 static bool is_null(const struct stat *st)
 {
@@ -77,7 +95,9 @@ static enum stream_way choose_way(struct stream *s, const struct stat *st)
 	if (s->ours)
 		return fcntl(s->fd, F_GETFL) & O_NONBLOCK ? STREAM_OWN :
 							    STREAM_SHARED;
-	return reopen_nonblocking(s) ? STREAM_OWN : STREAM_SHARED;
+	if (reopen_nonblocking(s) || (s->is_terminal && reopen_terminal(s)))
+		return STREAM_OWN;
+	return STREAM_SHARED;
 }
 
 int stream_open(struct stream *s, const char *name, int fd, bool input,
@@ -99,6 +119,7 @@ int stream_open(struct stream *s, const char *name, int fd, bool input,
 	if (S_ISDIR(st.st_mode))
 		return err_set(e, EISDIR, "use descriptor %d as %s: a directory",
 			       fd, name);
+	s->is_terminal = S_ISCHR(st.st_mode);
 	s->way = choose_way(s, &st);
 	return 0;
 }
@@ -139,22 +160,53 @@ static unsigned clip(struct iovec *dst, const struct iovec *src, unsigned nr,
 	return i;
 }
 
-static ssize_t write_some(const struct stream *s, const struct iovec *iov,
+/* At the file's own offset, if it has one. */
+static ssize_t transfer(const struct stream *s, const struct iovec *iov,
+			unsigned nr, int flags)
+{
+	return s->input ? preadv2(s->fd, iov, (int)nr, -1, flags) :
+			  pwritev2(s->fd, iov, (int)nr, -1, flags);
+}
+
+/*
+ * What fits when poll says that something does: a pipe has a page then. A
+ * terminal has 256 bytes or more, and a byte, a tab, may become eight.
+ */
+#define TERMINAL_PART 32u
+
+static ssize_t transfer_shared(struct stream *s, const struct iovec *iov,
+			       unsigned nr)
+{
+	struct iovec part[VIRTQ_MAX_SIZE];
+	ssize_t n;
+
+	if (!s->asks) {
+		n = transfer(s, iov, nr, RWF_NOWAIT);
+		if (n >= 0 || errno != EOPNOTSUPP)
+			return n;
+		s->asks = true;
+	}
+	if (!poll_ready(s->fd, s->input ? POLLIN : POLLOUT)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (s->input)
+		return transfer(s, iov, nr, 0);
+	nr = clip(part, iov, nr, s->is_terminal ? TERMINAL_PART : PIPE_BUF);
+	return transfer(s, part, nr, 0);
+}
+
+static ssize_t write_some(struct stream *s, const struct iovec *iov,
 			  unsigned nr, size_t len)
 {
 	struct iovec part[VIRTQ_MAX_SIZE];
 	struct msghdr msg = { .msg_iov = part };
 
-	if (s->way == STREAM_SHARED) {
-		if (!poll_ready(s->fd, POLLOUT)) {
-			errno = EAGAIN;
-			return -1;
-		}
-		len = len < PIPE_BUF ? len : PIPE_BUF;
-	}
 	nr = clip(part, iov, nr, len);
+	if (s->way == STREAM_SHARED)
+		return transfer_shared(s, part, nr);
 	if (s->way != STREAM_SOCKET)
-		return writev(s->fd, part, (int)nr);
+		return transfer(s, part, nr, 0);
 	msg.msg_iovlen = nr;
 	return sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -214,19 +266,16 @@ static void output_closed(void *be)
 		stream_close(s);
 }
 
-static ssize_t read_some(const struct stream *s, const struct iovec *iov,
+static ssize_t read_some(struct stream *s, const struct iovec *iov,
 			 unsigned nr)
 {
 	struct iovec part[VIRTQ_MAX_SIZE];
 	struct msghdr msg = { .msg_iov = part };
 
-	if (s->way != STREAM_SOCKET) {
-		if (s->way == STREAM_SHARED && !poll_ready(s->fd, POLLIN)) {
-			errno = EAGAIN;
-			return -1;
-		}
-		return readv(s->fd, iov, (int)nr);
-	}
+	if (s->way == STREAM_SHARED)
+		return transfer_shared(s, iov, nr);
+	if (s->way != STREAM_SOCKET)
+		return transfer(s, iov, nr, 0);
 	msg.msg_iovlen = clip(part, iov, nr, SIZE_MAX);
 	return recvmsg(s->fd, &msg, MSG_DONTWAIT);
 }

@@ -9,9 +9,13 @@
  *	regular file, disk	a read or write does not wait for anyone
  *	socket			MSG_DONTWAIT
  *	pipe, terminal		a description of our own, by opening
- *				/proc/self/fd/N again with O_NONBLOCK;
- *				where that is refused, poll and then at most
- *				PIPE_BUF bytes, which fit when poll says so
+ *				/proc/self/fd/N again with O_NONBLOCK, or
+ *				/dev/tty, if that is the terminal
+ *	where that is refused	RWF_NOWAIT: pipes since Linux 6.5. Others are
+ *				asked with poll first, and get no more bytes
+ *				than fit when poll says that some do; between
+ *				the two, only who else uses the description
+ *				could still take the room, or the input
  *
  * Locking: the console device's lock covers take and give; the counters are
  * read by others only after the machine has stopped.
@@ -38,6 +42,8 @@ struct stream {
 	bool ours;		/* its opener has made it so: none is made */
 	bool held;		/* nothing comes, nothing is taken yet */
 	enum stream_way way;
+	bool asks;		/* SHARED: poll comes first */
+	bool is_terminal;
 	uint64_t limit;		/* bytes from the job; UINT64_MAX: none */
 	uint64_t bytes;		/* passed to or from the guest */
 	uint64_t delivered;	/* reached the descriptor */
