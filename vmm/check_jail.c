@@ -71,8 +71,7 @@ int check_try_jail(struct jail *j, struct err *e)
 	cleanup_fd(&out);
 	n = read(in, j, sizeof(*j));
 	waitpid(s.pid, &status, 0);
-	cleanup_fd(&s.parent_fd);
-	cleanup_fd(&s.late_fd);
+	supervisor_forget(&s);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	j->supervisor = NULL;
 	if (n == sizeof(*j))

@@ -277,6 +277,7 @@ static void set_defaults(struct config *c)
 	c->pool_size = CONFIG_POOL_DEFAULT;
 	c->request_ns = CONFIG_REQUEST_DEFAULT;
 	c->output_limit = UINT64_MAX;
+	c->console_limit = CONFIG_CONSOLE_DEFAULT;
 	c->result_fd = -1;
 	c->status_fd = -1;
 	c->workdir = HUSK_WORKDIR;

@@ -255,6 +255,14 @@ static int set_status(struct cli *out, const struct cli_value *v, struct err *e)
 	return 0;
 }
 
+static int set_console_limit(struct cli *out, const struct cli_value *v,
+			     struct err *e)
+{
+	(void)e;
+	out->config.console_limit = v->number;
+	return 0;
+}
+
 static int set_console(struct cli *out, const struct cli_value *v,
 		       struct err *e)
 {
@@ -547,6 +555,8 @@ const struct cli_option cli_options[] = {
 	{"console", "FILE", "write the log of the guest kernel",
 	 RUN_BIT | MAKE_BIT,
 	 CLI_TEXT, 0, 0, set_console},
+	{"console-limit", "SIZE", "bytes of that log, then it is cut [16M]",
+	 RUN_BIT | MAKE_BIT, CLI_SIZE, 0, 1ull << 60, set_console_limit},
 	{"timeline", NULL, "show the phases of the run on stderr", RUN_BIT,
 	 CLI_FLAG, 0, 0, set_timeline},
 	{"json", NULL, "print the answers of 'husk check' as JSON", CHECK_BIT,

@@ -22,6 +22,7 @@
 #define CONFIG_JOBS_MAX	      2048
 #define CONFIG_ALLOW_MAX      16
 #define CONFIG_REQUEST_DEFAULT (10ull * 1000000000) /* ns */
+#define CONFIG_CONSOLE_DEFAULT (16ull << 20)
 #define CONFIG_TIME_MAX	      (8760ull * 3600 * 1000000000) /* a year, ns */
 #define CONFIG_PIDS_MAX	      4194304		/* PID_MAX_LIMIT of Linux */
 #define CONFIG_ID_MAX	      (UINT32_MAX - 2)	/* then guest-init, "none" */
@@ -90,6 +91,7 @@ struct config {
 	int status_fd;
 	const char *status_file;
 	const char *console_file;
+	uint64_t console_limit;	 /* bytes of it */
 	bool timeline;
 	enum jail_mode jail;
 	enum own_core own_core;

@@ -91,17 +91,15 @@ const char *jail_layer_what(enum jail_layer l)
 	return layers[l].what;
 }
 
-void jail_list_missing(const struct jail *j, struct text *t)
+unsigned jail_list_missing(const struct jail *j, unsigned of, struct text *t)
 {
-	const char *comma = "";
-	unsigned l;
+	unsigned l, nr = 0;
 
-	for (l = 0; l < JAIL_NR; l++) {
-		if (j->given >> l & 1)
-			continue;
-		text_printf(t, "%s%s", comma, layers[l].name);
-		comma = ", ";
-	}
+	for (l = 0; l < JAIL_NR; l++)
+		if (of & ~j->given & 1u << l)
+			text_printf(t, "%s%s", nr++ ? ", " : "",
+				    layers[l].name);
+	return nr;
 }
 
 static void give(struct jail *j, enum jail_layer l, bool given)
@@ -164,11 +162,11 @@ void jail_keep_caps(void)
 }
 
 /* By number: glibc's would look for threads. */
-static bool set_ids(uid_t id)
+static bool set_ids(uid_t id, uid_t saved)
 {
 	return !syscall(SYS_setgroups, 0, NULL) &&
 	       !syscall(SYS_setresgid, id, id, id) &&
-	       !syscall(SYS_setresuid, id, id, id);
+	       !syscall(SYS_setresuid, id, id, saved);
 }
 
 /* The number in the line of /proc/self/fdinfo that starts with `key`, or -1. */
@@ -204,10 +202,28 @@ static bool choose_id(struct jail *j, uid_t *id)
 	return n >= 0 && n < ID_RANGE;
 }
 
-/* What is not root already is whoever its user chose. */
+/* Without the right to signal others, whom does root reach? */
+static bool can_kill(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+
+	return !syscall(SYS_capget, &head, data) &&
+	       data[0].effective >> CAP_KILL & 1;
+}
+
+/*
+ * What is not root already is whoever its user chose. Root in a container that
+ * lacks CAP_KILL can neither stop nor end a process of another user, not even
+ * by its own death (the kernel asks for PDEATHSIG, too): there root stays our
+ * saved uid, which no call that is left to us can bring back, and the layer
+ * counts as missing.
+ */
 static void leave_root(struct jail *j)
 {
-	bool own;
+	bool own, kept = !can_kill();
 	uid_t id;
 
 	if (geteuid()) {
@@ -215,11 +231,11 @@ static void leave_root(struct jail *j)
 		return;
 	}
 	prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-	own = choose_id(j, &id) && set_ids(id);
+	own = choose_id(j, &id) && set_ids(id, kept ? 0 : id);
 	if (!own)
-		set_ids(ID_NOBODY);
+		set_ids(ID_NOBODY, kept ? 0 : ID_NOBODY);
 	raise_caps();
-	give(j, JAIL_ID, own);
+	give(j, JAIL_ID, own && !kept);
 }
 
 static void drop_caps(struct jail *j)
@@ -380,10 +396,9 @@ static int refuse_less(const struct jail *j, struct err *e)
 	char list[256];
 	struct text t;
 
-	if (j->given == (1u << JAIL_NR) - 1)
-		return 0;
 	text_init(&t, list, sizeof(list));
-	jail_list_missing(j, &t);
+	if (!jail_list_missing(j, JAIL_ALL, &t))
+		return 0;
 	return err_set(e, EPERM,
 		       "enter the jail: this host refuses %s (--jail=auto "
 		       "does without; husk check says more)",

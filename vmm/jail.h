@@ -79,7 +79,11 @@ int jail_seal(const struct jail *j, enum jail_thread thread, int vm_fd,
 const char *jail_layer_name(enum jail_layer l);
 const char *jail_layer_what(enum jail_layer l);
 
-/* Names of the layers that were not given, with commas. */
-void jail_list_missing(const struct jail *j, struct text *t);
+/* All layers; those without which a guest that breaks out is on the host. */
+#define JAIL_ALL   ((1u << JAIL_NR) - 1)
+#define JAIL_WALLS (1u << JAIL_ROOT | 1u << JAIL_CAPS | 1u << JAIL_SYSCALLS)
+
+/* Names of those among `of` that were not given, with commas; how many. */
+unsigned jail_list_missing(const struct jail *j, unsigned of, struct text *t);
 
 #endif

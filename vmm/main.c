@@ -134,18 +134,15 @@ static OWN_FRAME void print_timeline(const struct outcome *o, bool colour)
 
 /*
  * With 0, 1 or 2 closed, the next file that husk opens would become a stream
- * of the job, or take the line below.
+ * of the job, or take its line. Those who close one mean that it is not used.
  */
-static int refuse_closed_streams(struct err *e)
+static int open_closed_streams(struct err *e)
 {
-	static const char *const names[] = {"stdin", "stdout", "stderr"};
-
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0)
-			return err_set(e, EBADF,
-				       "%s is closed (redirect it to or from "
-				       "/dev/null instead)",
-				       names[fd]);
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
+			return err_sys(e, "open '/dev/null' for a stream that "
+					  "is closed");
 	return 0;
 }
 
@@ -198,7 +195,7 @@ static void try_out(const struct config *c, const struct template_file *file,
 		    enum rehearsal which)
 {
 	struct supervisor s;
-	struct run_start start = {0, -1, &s};
+	struct run_start start = {0, -1, &s, NULL};
 	struct supervisor_end end;
 	struct err e;
 
@@ -243,11 +240,11 @@ static int make_and_try(struct config *c, struct supervisor *s,
 static OWN_FRAME int create(struct config *c, uint64_t t0_ns)
 {
 	struct supervisor s;
-	struct run_start start = {t0_ns, -1, &s};
+	struct run_start start = {t0_ns, -1, &s, print_line};
 	struct template_file file;
 	struct err e;
 
-	if (refuse_closed_streams(&e) ||
+	if (open_closed_streams(&e) ||
 	    run_open_status(c, &start.status_fd, &e) ||
 	    template_begin(&file, c->output, &e))
 		return fail(&e);
@@ -276,7 +273,7 @@ static int serve_pool(const struct config *c, char **argv)
 	struct err e;
 	int none;
 
-	if (refuse_closed_streams(&e) || run_open_status(c, &none, &e))
+	if (open_closed_streams(&e) || run_open_status(c, &none, &e))
 		return fail(&e);
 	warn_unjailed(c);
 	return pool_serve(c, argv, print_line, &e) < 0 ? fail(&e) : 0;
@@ -295,20 +292,20 @@ static int run_machine(struct config *c, const struct run_start *start)
 {
 	auto_free char *kernel = NULL, *image = NULL;
 	bool colour = c->timeline && wants_colour(STDERR_FILENO);
-	struct outcome o = {0};
+	struct outcome *o = &start->supervisor->share->outcome;
 	struct err e;
 
 	/* A template says by itself what it was made from. */
 	if (!c->template)
 		find_files(c, &kernel, &image);
-	if (run_job(c, start, &o, &e) < 0)
+	if (run_job(c, start, o, &e) < 0)
 		return fail(&e);
-	return report(c, &o, colour);
+	return report(c, o, colour);
 }
 
 static int run_in_pool(const struct config *c, uint64_t t0_ns, int status_fd)
 {
-	const struct run_start start = {t0_ns, status_fd, NULL};
+	const struct run_start start = {t0_ns, status_fd, NULL, NULL};
 	struct outcome o = {0};
 	struct err e;
 
@@ -337,10 +334,10 @@ static int watch_machine(const struct config *c, struct supervisor *s,
 static int run(struct config *c, uint64_t t0_ns)
 {
 	struct supervisor s;
-	struct run_start start = {t0_ns, -1, &s};
+	struct run_start start = {t0_ns, -1, &s, print_line};
 	struct err e;
 
-	if (refuse_closed_streams(&e) ||
+	if (open_closed_streams(&e) ||
 	    run_open_status(c, &start.status_fd, &e))
 		return fail(&e);
 	if (c->pool)

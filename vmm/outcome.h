@@ -47,6 +47,9 @@ enum exit_kind {
 	EXIT_KIND_NR,
 };
 
+/* Of one vCPU by exit_kind, a cache line. */
+typedef uint64_t exit_counts[8];
+
 enum stream_id { STREAM_STDIN, STREAM_STDOUT, STREAM_STDERR, STREAM_RESULT,
 		 STREAM_NR };
 
@@ -59,6 +62,7 @@ struct stream_outcome {
 struct outcome {
 	enum verdict verdict;
 	int code;		/* exit status, signal or errno, by verdict */
+	bool guest_said;	/* the verdict is the guest's word, not ours */
 	char reason[512];	/* one line; empty when the verdict says all */
 	uint64_t clock[CLOCK_NR];
 	uint64_t wall_ns;	/* of the job, as the guest measured it */

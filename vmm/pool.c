@@ -514,7 +514,7 @@ static int serve(struct pool *p, struct err *e)
 static void init(struct pool *p, const struct config *c,
 		 void (*say)(const char *line))
 {
-	const struct run_start start = { loop_now(), -1, NULL };
+	const struct run_start start = { loop_now(), -1, NULL, NULL };
 	const struct pool_limits limits = {
 		c->pool_size, c->pool_jobs ? c->pool_jobs : UINT32_MAX,
 		c->request_ns ? c->request_ns : UINT64_MAX

@@ -238,6 +238,13 @@ static void reply(struct run *run)
 			       -1);
 }
 
+/* The backstop rang: nobody else could tell the client why. */
+static void reply_late(void *opaque)
+{
+	run_be_late(opaque);
+	reply(opaque);
+}
+
 /* From a whole request to the reply. */
 static void serve_request(struct run *run, const struct pool_request *req,
 			  const int fds[POOL_FDS_MAX])
@@ -245,6 +252,7 @@ static void serve_request(struct run *run, const struct pool_request *req,
 	struct err e;
 
 	adopt_request(run, req);
+	supervisor_on_late(reply_late, run);
 	if (start_job(run, fds, &e)) {
 		vm_stop(&run->vm);
 		run_give_up(run, &e);
@@ -309,8 +317,9 @@ int pool_machine_main(const struct config *c)
 	/* Zero from the start; of its pages only those are there it uses. */
 	static struct run run;
 	struct supervisor s;
-	const struct run_start start = { loop_now(), -1, &s };
+	const struct run_start start = { loop_now(), -1, &s, NULL };
 	struct outcome o;
+	char line[sizeof(((struct err *)0)->msg)];
 	struct err e;
 
 	/* What it is called in /proc, since it has no path. */
@@ -321,8 +330,11 @@ int pool_machine_main(const struct config *c)
 		pool_machine_fail(POOL_FD_LINK, &e);
 		return 1;
 	}
-	tell_pool(POOL_FD_LINK, POOL_READY,
-		  run.vm.untouched.code ? run.vm.untouched.msg : "");
+	/* One word of warning has room; the walls are the graver one. */
+	if (!run_warn_of_jail(&run, line, sizeof(line)) &&
+	    run.vm.untouched.code)
+		snprintf(line, sizeof(line), "%s", run.vm.untouched.msg);
+	tell_pool(POOL_FD_LINK, POOL_READY, line);
 	run.client_fd = await_client(POOL_FD_LINK);
 	close(POOL_FD_LINK);
 	if (run.client_fd >= 0)

@@ -114,8 +114,7 @@ int pool_start_machine(struct pool *p, unsigned m, struct err *e)
 		return r;
 	}
 	/* Machines are waited for here, all of them at once. */
-	cleanup_fd(&s.parent_fd);
-	cleanup_fd(&s.late_fd);
+	supervisor_forget(&s);
 	new->pid = s.pid;
 	new->was_ready = false;
 	return 0;

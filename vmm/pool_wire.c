@@ -17,7 +17,7 @@
 #define POOL_MAGIC 0x4c4f4f50u /* "POOL" */
 
 /* Numbers of a request, between head and strings. */
-#define REQUEST_FIXED 68u
+#define REQUEST_FIXED 72u
 
 /* Longest name of an option, for warm_fixed. */
 #define OPTION_MAX 16u
@@ -141,13 +141,13 @@ long pool_request_pack(const struct config *c, uint64_t t0_ns, uint8_t **out,
 	pack_u64(&p, c->cpu_time_ns);
 	pack_u64(&p, c->tmp_size);
 	pack_u64(&p, c->output_limit);
+	pack_u64(&p, c->console_limit);
 	pack_u32(&p, c->pids_max);
 	pack_u32(&p, c->uid);
 	pack_u32(&p, c->gid);
 	pack_u32(&p, request_flags(c));
 	pack_u32(&p, argc);
 	pack_u32(&p, c->nr_env);
-	pack_u32(&p, 0); /* reserved */
 	pack_string(&p, c->hostname);
 	pack_string(&p, c->workdir);
 	pack_string(&p, warm_fixed);
@@ -244,7 +244,7 @@ static bool parse_argv(struct unpack *u, char **argv, uint32_t argc)
 int pool_request_parse(struct pool_request *r, const uint8_t *msg, size_t len)
 {
 	struct config *c = &r->config;
-	uint32_t flags, argc, reserved;
+	uint32_t flags, argc;
 	struct unpack u;
 
 	*r = (struct pool_request){ .config.status_fd = -1 };
@@ -255,14 +255,14 @@ int pool_request_parse(struct pool_request *r, const uint8_t *msg, size_t len)
 	c->cpu_time_ns = unpack_u64(&u);
 	c->tmp_size = unpack_u64(&u);
 	c->output_limit = unpack_u64(&u);
+	c->console_limit = unpack_u64(&u);
 	c->pids_max = unpack_u32(&u);
 	c->uid = unpack_u32(&u);
 	c->gid = unpack_u32(&u);
 	flags = unpack_u32(&u);
 	argc = unpack_u32(&u);
 	c->nr_env = unpack_u32(&u);
-	reserved = unpack_u32(&u);
-	if (u.failed || reserved || !numbers_are_good(c, flags) ||
+	if (u.failed || !numbers_are_good(c, flags) ||
 	    argc > u.len - u.at || c->nr_env > u.len - u.at - argc)
 		return -EPROTO;
 	apply_flags(c, flags);
@@ -348,6 +348,7 @@ static void pack_outcome(struct pack *p, const struct outcome *o)
 
 	pack_u32(p, (uint32_t)o->verdict);
 	pack_u32(p, (uint32_t)o->code);
+	pack_bool(p, o->guest_said);
 	pack_text(p, o->reason, sizeof(o->reason));
 	for (i = 0; i < CLOCK_NR; i++)
 		pack_u64(p, o->clock[i]);
@@ -379,6 +380,7 @@ static void unpack_outcome(struct unpack *u, struct outcome *o)
 		o->verdict = (enum verdict)verdict;
 		o->code = (int)code;
 	}
+	o->guest_said = unpack_bool(u);
 	unpack_text(u, o->reason, sizeof(o->reason));
 	for (i = 0; i < CLOCK_NR; i++)
 		o->clock[i] = unpack_u64(u);

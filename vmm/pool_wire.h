@@ -28,7 +28,7 @@
 
 #include <stddef.h>
 
-#define POOL_WIRE_VERSION 1u
+#define POOL_WIRE_VERSION 2u
 #define POOL_HEAD	  12u
 #define POOL_PACKET	  (64u << 10)
 #define POOL_REQUEST_MAX  (HUSK_JOB_MAX + 1024u)

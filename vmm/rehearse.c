@@ -139,7 +139,8 @@ int rehearse(const struct config *c, const struct run_start *start,
 	static char init[] = "/proc/self/exe", program[] = "/bin/true";
 	char *argv[] = { which == REHEARSAL_INIT ? init : program, NULL };
 	const struct run_start own_start = { loop_now(), -1,
-					     start->supervisor };
+					     start->supervisor,
+					     NULL };
 	struct config own = *c;
 	struct list list = { .nr = 0 };
 	char path[32];

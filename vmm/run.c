@@ -15,26 +15,58 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 
-static void take_counts(struct run *run)
+/* What the share has, whoever reads it; a stranger's word (see share.h). */
+static void take_shared_counts(const struct share *s, struct outcome *o)
+{
+	unsigned i, kind;
+
+	for (kind = 0; kind < EXIT_KIND_NR; kind++) {
+		o->exits[kind] = 0;
+		for (i = 0; i < CONFIG_CPUS_MAX; i++)
+			o->exits[kind] += s->exits[i][kind];
+	}
+	for (i = 0; i < STREAM_NR; i++)
+		o->stream[i] =
+			(struct stream_outcome){ s->stream[i].bytes,
+						 s->stream[i].delivered,
+						 s->stream[i].truncated };
+}
+
+static void take_clocks(struct run *run)
 {
 	struct outcome *o = run->o;
-	unsigned i;
 
-	vm_count_exits(&run->vm, o->exits);
 	o->clock[CLOCK_T1_RUN] = run->vm.vcpu[0].first_run_ns;
 	/* In a copy, init runs from the first moment. */
 	if (run->config->template)
 		o->clock[CLOCK_T2_INIT] = o->clock[CLOCK_T1_RUN];
-	for (i = 0; i < STREAM_NR; i++)
-		o->stream[i] =
-			(struct stream_outcome){ run->stream[i].bytes,
-						 run->stream[i].delivered,
-						 run->stream[i].truncated };
+}
+
+static void take_counts(struct run *run)
+{
+	struct outcome *o = run->o;
+
+	take_shared_counts(run->share, o);
+	take_clocks(run);
 	if (run->status_fd >= 0 || run->config->timeline)
 		measure_memory(&run->measure, &run->vm.mem, &o->guest_pages,
 			       &o->private_bytes);
+}
+
+/*
+ * Who reports has ended, and may wait for a reader as long as that takes: the
+ * verdict is no longer the clock's.
+ */
+static void end_backstop(struct run *run)
+{
+	const struct itimerval never = { 0 };
+
+	if (run->backstop)
+		setitimer(ITIMER_REAL, &never, NULL);
+	run->backstop = false;
 }
 
 /*
@@ -56,6 +88,7 @@ void run_finish(struct run *run)
 	if (run->console_fd >= 0 && run->console_have)
 		run_flush_console(run);
 	run->o->clock[CLOCK_T4_EXIT] = loop_now();
+	end_backstop(run);
 }
 
 static void format_uuid(char *out, const uint8_t *u)
@@ -153,6 +186,7 @@ int run_write_status(struct run *run, const struct identity *id,
 
 void run_give_up(struct run *run, const struct err *e)
 {
+	end_backstop(run);
 	run->o->verdict = VERDICT_ERROR;
 	run->o->code = e->code;
 	snprintf(run->o->reason, sizeof(run->o->reason), "%s", e->msg);
@@ -213,11 +247,21 @@ void run_release(struct run *run)
 	measure_close(&run->measure);
 }
 
+void run_adopt_share(struct run *run, struct share *share)
+{
+	if (run->stream)
+		memcpy(share->stream, run->stream, sizeof(share->stream));
+	run->share = share;
+	run->stream = share->stream;
+}
+
 void run_init(struct run *run, const struct config *c,
 	      const struct run_start *start, struct outcome *o)
 {
 	unsigned i;
 
+	run_adopt_share(run, start->supervisor ? start->supervisor->share :
+						 &run->own_share);
 	run->own = *c;
 	run->config = &run->own;
 	run->o = o;
@@ -230,6 +274,7 @@ void run_init(struct run *run, const struct config *c,
 	run->result_fd = run->console_fd = run->signal_fd = -1;
 	run->client_fd = -1;
 	run->status_fd = start->status_fd;
+	run->say = start->say;
 	run->measure = (struct measure){ -1, -1 };
 	pthread_mutex_init(&run->vcpu_lock, NULL);
 	jail_init(&run->jail, c->jail, start->supervisor);
@@ -237,20 +282,44 @@ void run_init(struct run *run, const struct config *c,
 	o->clock[CLOCK_T0_START] = start->t0_ns;
 }
 
+static void set_late(struct outcome *o)
+{
+	static const char why[] = "time limit reached, and husk hung";
+
+	o->verdict = VERDICT_TIMEOUT;
+	o->code = 0;
+	memcpy(o->reason, why, sizeof(why));
+	o->clock[CLOCK_T4_EXIT] = loop_now();
+}
+
+void run_be_late(void *opaque)
+{
+	struct run *run = opaque;
+
+	take_shared_counts(run->share, run->o);
+	take_clocks(run);
+	set_late(run->o);
+}
+
 void run_report_loss(const struct config *c, const struct run_start *start,
 		     bool late, const struct err *why, struct outcome *o)
 {
+	const struct share *share = start->supervisor->share;
 	struct identity id;
 	struct err ignored;
 	struct run run = { 0 };
 
 	run_init(&run, c, start, o);
-	o->verdict = late ? VERDICT_TIMEOUT : VERDICT_ERROR;
-	if (!late)
-		o->code = why->code;
-	snprintf(o->reason, sizeof(o->reason), "%s",
-		 late ? "time limit reached, and husk hung" : why->msg);
-	o->clock[CLOCK_T4_EXIT] = loop_now();
+	/* Until then it was the machine that counted. */
+	memcpy(o->clock, share->outcome.clock, sizeof(o->clock));
+	o->clock[CLOCK_T0_START] = start->t0_ns;
+	take_shared_counts(share, o);
+	if (late) {
+		set_late(o);
+	} else {
+		run_give_up(&run, why);
+		o->clock[CLOCK_T4_EXIT] = loop_now();
+	}
 	run_identify(&run, &id);
 	run_write_status(&run, &id, &ignored);
 }
@@ -265,6 +334,7 @@ int run_job(const struct config *c, const struct run_start *start,
 	int r;
 
 	run_init(&run, c, start, o);
+	supervisor_on_late(run_be_late, &run);
 	r = run_set_up(&run, e);
 	if (!r)
 		r = serve(&run, e);

@@ -88,14 +88,28 @@ void run_on_vcpu_end(void *opaque, enum vcpu_end end, const char *text)
 	loop_wake(&run->loop);
 }
 
-void run_flush_console(struct run *run)
+/* A log that cannot be written is no reason to lose the job. */
+static void write_console(const struct run *run, const char *buf, size_t len)
 {
-	/* A log that cannot be written is no reason to lose the job. */
-	ssize_t r =
-		write(run->console_fd, run->console_line, run->console_have);
+	ssize_t r = write(run->console_fd, buf, len);
 
 	(void)r;
+}
+
+void run_flush_console(struct run *run)
+{
+	static const char cut[] = "\n[cut here by husk: --console-limit]\n";
+	uint64_t room = run->config->console_limit - run->console_bytes;
+	size_t n = run->console_have;
+
+	run->console_cut = n > room;
+	if (run->console_cut)
+		n = (size_t)room;
+	write_console(run, run->console_line, n);
+	run->console_bytes += n;
 	run->console_have = 0;
+	if (run->console_cut)
+		write_console(run, cut, strlen(cut));
 }
 
 /* With the UART locked. */
@@ -106,7 +120,8 @@ void run_on_console(void *opaque, const char *buf, size_t len)
 
 	if (run->console_fd < 0)
 		return;
-	for (i = 0; i < len; i++) {
+	/* A guest may say more than any disk holds. */
+	for (i = 0; i < len && !run->console_cut; i++) {
 		run->console_line[run->console_have++] = buf[i];
 		if (buf[i] == '\n' ||
 		    run->console_have == sizeof(run->console_line))
@@ -192,6 +207,7 @@ void run_arm_deadline(struct run *run, uint64_t from)
 	left = run->deadline->at_ns > now ? run->deadline->at_ns - now : 0;
 	backstop.it_value.tv_sec = (time_t)(left / 1000000000u) + BACKSTOP_S;
 	setitimer(ITIMER_REAL, &backstop, NULL);
+	run->backstop = true;
 }
 
 static bool outputs_drained(struct run *run)
@@ -199,6 +215,22 @@ static bool outputs_drained(struct run *run)
 	return console_is_drained(&run->vm.console, HUSK_PORT_STDOUT) &&
 	       console_is_drained(&run->vm.console, HUSK_PORT_STDERR) &&
 	       console_is_drained(&run->vm.console, HUSK_PORT_RESULT);
+}
+
+/*
+ * What the guest says is never a line of husk's own: its words could be any
+ * that husk has. No printf where a job just ended.
+ */
+static void quote_reason(struct outcome *o, const char *words)
+{
+	static const char guest[] = "the guest says: ", none[] = "nothing";
+	struct text t;
+
+	text_init(&t, o->reason, sizeof(o->reason));
+	if (!words[0] && !outcome_line(o))
+		return;
+	text_add(&t, guest, strlen(guest));
+	text_add(&t, words[0] ? words : none, strlen(words[0] ? words : none));
 }
 
 static void decide_report(struct run *run)
@@ -213,17 +245,15 @@ static void decide_report(struct run *run)
 	};
 	const struct husk_end *end = &run->control.end;
 	struct outcome *o = run->o;
-	struct text reason;
 
+	o->guest_said = true;
 	o->wall_ns = end->wall_ns;
 	o->cpu_user_ns = end->cpu_user_ns;
 	o->cpu_sys_ns = end->cpu_sys_ns;
 	o->mem_peak = end->mem_peak;
 	o->pids_peak = end->pids_peak;
 	end_as(run, verdicts[end->kind], (int)end->code);
-	/* No printf where a job just ended. */
-	text_init(&reason, o->reason, sizeof(o->reason));
-	text_add(&reason, run->control.reason, strlen(run->control.reason));
+	quote_reason(o, run->control.reason);
 	if (o->verdict == VERDICT_CPU_TIME)
 		snprintf(o->reason, sizeof(o->reason),
 			 "CPU time limit of %g s reached",
@@ -260,11 +290,11 @@ static void decide_crash(struct run *run)
 		       "host can run Linux guests)",
 		       run->vcpu_text);
 	else if (words[0] && ended == VCPU_RESET + 1)
-		decide(run, VERDICT_GUEST_CRASH, 0, "the guest crashed: %s",
-		       words);
+		decide(run, VERDICT_GUEST_CRASH, 0,
+		       "the guest crashed, and says: %s", words);
 	else if (words[0])
 		decide(run, VERDICT_GUEST_CRASH, 0,
-		       "the guest crashed: %s, after: %s", how, words);
+		       "the guest crashed: %s, and says: %s", how, words);
 	else
 		decide(run, VERDICT_GUEST_CRASH, 0, "the guest crashed: %s%s",
 		       how,
@@ -281,8 +311,12 @@ static void decide_stream_failure(struct run *run)
 	for (i = 0; i < STREAM_NR; i++)
 		if (run->stream[i].error)
 			decide(run, VERDICT_ERROR, run->stream[i].error,
-			       "write %s: %s", run->stream[i].name,
-			       strerror(run->stream[i].error));
+			       "write %s: %s%s", run->stream[i].name,
+			       strerror(run->stream[i].error),
+			       run->stream[i].error == EFBIG ?
+				       " (the host's limit RLIMIT_FSIZE, see "
+				       "ulimit -f, or its file system's)" :
+				       "");
 }
 
 /* What the job makes of a file that cannot be read is not its verdict. */

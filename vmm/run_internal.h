@@ -21,6 +21,7 @@
 #include "measure.h"
 #include "outcome.h"
 #include "run_open.h"
+#include "share.h"
 #include "status.h"
 #include "vm.h"
 
@@ -31,6 +32,7 @@ struct run {
 	struct config own;		/* with what a template says */
 	bool till_rest;			/* it ends when the guest rests */
 	bool touch;			/* it has time before the job */
+	bool backstop;			/* its timer runs */
 	bool emptied;			/* the output files are ours now */
 	struct template template;
 	struct outcome *o;
@@ -38,7 +40,9 @@ struct run {
 	struct loop_timer *deadline;
 	struct disk disk;
 	struct control control;
-	struct stream stream[STREAM_NR];
+	struct stream *stream;		/* STREAM_NR of them, in the share */
+	struct share *share;		/* with the supervisor, or our own */
+	struct share own_share;
 	struct port_watch {
 		struct run *run;
 		unsigned port;
@@ -46,6 +50,7 @@ struct run {
 	int result_fd, status_fd, console_fd, signal_fd;
 	int client_fd;			/* of a pool's; -1: none */
 	struct jail jail;
+	void (*say)(const char *line);	/* NULL: to nobody */
 	struct measure measure;
 
 	/* Set by any thread, read by run_step. */
@@ -57,6 +62,8 @@ struct run {
 	char vcpu_text[96];	   /* written before vcpu_ended */
 	pthread_mutex_t vcpu_lock; /* of the two above, between vCPUs */
 
+	uint64_t console_bytes;	/* written, and not more than the limit */
+	bool console_cut;	/* what comes after is dropped */
 	size_t console_have;
 	char console_line[256];
 	struct vm vm;
@@ -104,6 +111,14 @@ void run_init(struct run *run, const struct config *c,
 	      const struct run_start *start, struct outcome *o);
 void run_release(struct run *run);
 
+/* From here on it counts there. */
+void run_adopt_share(struct run *run, struct share *share);
+
+/*
+ * The warning for a jail that lacks a wall; false when there is none to give.
+ */
+bool run_warn_of_jail(const struct run *run, char *line, size_t size);
+
 /*
  * After the set-up, before vm_start: close what is not needed any more, enter
  * the jail, make the vCPUs' threads, seal all of them.
@@ -118,6 +133,12 @@ int run_enter_jail(struct run *run, enum jail_thread loop, struct err *e);
 void run_prepare(struct run *run);
 int run_go(struct run *run, struct err *e);
 void run_finish(struct run *run);
+
+/*
+ * In the handler of the backstop's signal: the run is late, with the counts
+ * that it has.
+ */
+void run_be_late(void *opaque);
 
 /* An error of husk becomes the outcome. */
 void run_give_up(struct run *run, const struct err *e);

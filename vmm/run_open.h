@@ -15,6 +15,7 @@ struct run_start {
 	uint64_t t0_ns;		/* time husk started (CLOCK_MONOTONIC) */
 	int status_fd;		/* owned; -1: none */
 	struct supervisor *supervisor; /* borrowed */
+	void (*say)(const char *line); /* a warning; NULL: to nobody */
 };
 
 /*

@@ -255,6 +255,7 @@ int run_init_vm(struct run *run, struct err *e)
 	struct vm_args args = {
 		.memory = c->memory,
 		.cpus = c->cpus,
+		.exits = run->share->exits,
 		.touch = run->touch,
 		.kernel = c->kernel,
 		.disk = &run->disk,
@@ -445,9 +446,24 @@ int run_set_up(struct run *run, struct err *e)
 	return r ? r : run_assemble(run, e);
 }
 
+bool run_warn_of_jail(const struct run *run, char *line, size_t size)
+{
+	struct text t;
+
+	text_init(&t, line, size);
+	if (run->jail.mode != JAIL_AUTO ||
+	    !(JAIL_WALLS & ~run->jail.given))
+		return false;
+	text_printf(&t, "warning: --jail=auto: this host refuses ");
+	jail_list_missing(&run->jail, JAIL_WALLS, &t);
+	text_printf(&t, " (husk check says more)");
+	return true;
+}
+
 int run_enter_jail(struct run *run, enum jail_thread loop, struct err *e)
 {
 	struct jail *j = &run->jail;
+	char line[128];
 	int r;
 
 	if (run->status_fd >= 0 || run->config->timeline)
@@ -460,6 +476,8 @@ int run_enter_jail(struct run *run, enum jail_thread loop, struct err *e)
 	r = own_core_take(run->config->own_core, e);
 	if (!r)
 		r = jail_enter(j, e);
+	if (!r && run->say && run_warn_of_jail(run, line, sizeof(line)))
+		run->say(line);
 	if (!r)
 		r = vm_park(&run->vm, j, e);
 	if (!r)

@@ -177,6 +177,8 @@ static void put_end(struct json *j, const struct outcome *o)
 	json_int(j, "exit_status", outcome_exit_status(o));
 	json_int(j, "code", o->code);
 	put_code_name(j, o);
+	json_string(j, "said_by", o->guest_said ? "guest" : "husk",
+		    WORD_TEXT_MAX);
 	json_string(j, "reason", o->reason[0] ? o->reason : outcome_line(o),
 		    REASON_MAX);
 }

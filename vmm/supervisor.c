@@ -14,13 +14,15 @@
 #include "lib/cleanup.h"
 #include "lib/sweep.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -72,19 +74,26 @@ void supervisor_bind(const struct supervisor *s)
 }
 
 /*
- * The handler's: it has no other way to know. Written before the split, so
- * that the machine needs no copy of the page that it is in.
+ * The handler's: it has no other way to know. The first is written before the
+ * split, so that the machine needs no copy of the page that it is in.
  */
-static int late_fd = -1;
+static struct share *handlers_share;
+static void (*late_act)(void *opaque);
+static void *late_opaque;
 
 static void end_late(int sig)
 {
-	static const uint64_t one = 1;
-	ssize_t r = write(late_fd, &one, sizeof(one));
-
 	(void)sig;
-	(void)r;
+	atomic_store(&handlers_share->late, true);
+	if (late_act)
+		late_act(late_opaque);
 	_exit(STATUS_LATE);
+}
+
+void supervisor_on_late(void (*act)(void *opaque), void *opaque)
+{
+	late_opaque = opaque;
+	late_act = act;
 }
 
 static void become_machine(const struct supervisor *s)
@@ -100,35 +109,61 @@ static void become_machine(const struct supervisor *s)
 
 void supervisor_adopt(struct supervisor *s, int parent_fd)
 {
+	/* Nobody else sees it: who started us waits for us all at once. */
+	static struct share own;
 	bool first = getpid() == 1;
 
 	*s = (struct supervisor){
 		.parent_fd = parent_fd,
-		.late_fd = -1,
+		.share = &own,
 		.pid_ns = first,
 		.user_ns = first && geteuid() != 0,
 	};
+	handlers_share = &own;
 	become_machine(s);
+}
+
+/* Of the reasons for EAGAIN this is the one that a user has set himself. */
+static void explain_no_process(struct err *e)
+{
+	err_sys(e, "start the machine's process");
+	if (e->code == EAGAIN)
+		err_hint(e, "the host's limit of processes: RLIMIT_NPROC, see "
+			    "ulimit -u, or pids.max of its cgroup");
+}
+
+static struct share *new_share(void)
+{
+	void *p = mmap(NULL, sizeof(struct share), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void supervisor_forget(struct supervisor *s)
+{
+	cleanup_fd(&s->parent_fd);
+	if (s->share)
+		munmap(s->share, sizeof(*s->share));
+	s->share = NULL;
 }
 
 int supervisor_split(struct supervisor *s, bool isolate, struct err *e)
 {
 	sigset_t set, old;
 
-	*s = (struct supervisor){ .parent_fd = -1, .late_fd = -1 };
+	*s = (struct supervisor){ .parent_fd = -1 };
 	fill_signals(&set, 0);
 	/* An inherited SIG_IGN would have the kernel reap for us. */
 	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_BLOCK, &set, &old);
 	s->parent_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	s->late_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	late_fd = s->late_fd;
-	if (s->late_fd >= 0 && s->parent_fd >= 0)
+	s->share = handlers_share = new_share();
+	if (s->share && s->parent_fd >= 0)
 		s->pid = isolate ? clone_isolated(s) : clone_process(0);
-	if (s->late_fd < 0 || s->parent_fd < 0 || s->pid < 0) {
-		err_sys(e, "start the machine's process");
-		cleanup_fd(&s->parent_fd);
-		cleanup_fd(&s->late_fd);
+	if (!s->share || s->parent_fd < 0 || s->pid < 0) {
+		explain_no_process(e);
+		supervisor_forget(s);
 		sigprocmask(SIG_SETMASK, &old, NULL);
 		return -e->code;
 	}
@@ -164,30 +199,45 @@ static void stop_both(const struct supervisor *s, int sig)
 	kill(s->pid, SIGCONT);
 }
 
+/* Did it use the CPU time that the host lets it? Counted to a tick or so. */
+static bool is_over_cpu_limit(const struct rusage *used)
+{
+	const time_t tick_us = 20000;
+	struct rlimit limit;
+	time_t us = used->ru_utime.tv_usec + used->ru_stime.tv_usec + tick_us;
+	time_t s = used->ru_utime.tv_sec + used->ru_stime.tv_sec;
+
+	return !getrlimit(RLIMIT_CPU, &limit) &&
+	       limit.rlim_cur != RLIM_INFINITY &&
+	       (rlim_t)(s + us / 1000000) >= limit.rlim_cur;
+}
+
 /* True once it is gone. */
 static bool reap(struct supervisor *s, struct supervisor_end *end)
 {
+	struct rusage used;
 	int status;
 
-	if (waitpid(s->pid, &status, WNOHANG) != s->pid)
+	if (wait4(s->pid, &status, WNOHANG, &used) != s->pid)
 		return false;
 	*end = (struct supervisor_end){ .status = -1 };
 	if (WIFEXITED(status))
 		end->status = WEXITSTATUS(status);
 	else
 		end->signal = WTERMSIG(status);
+	end->cpu_limit = (end->signal == SIGKILL || end->signal == SIGXCPU) &&
+			 is_over_cpu_limit(&used);
 	return true;
 }
 
 void supervisor_wait(struct supervisor *s, const int keep[2],
 		     struct supervisor_end *end)
 {
-	const int needed[] = { STDERR_FILENO, keep[0], keep[1], s->late_fd };
-	uint64_t late;
+	const int needed[] = { STDERR_FILENO, keep[0], keep[1] };
 	sigset_t set;
 
 	cleanup_fd(&s->parent_fd);
-	sweep_fds(0, needed, 4);
+	sweep_fds(0, needed, 3);
 	fill_signals(&set, 0);
 	while (!reap(s, end)) {
 		int sig = sigwaitinfo(&set, NULL);
@@ -198,8 +248,7 @@ void supervisor_wait(struct supervisor *s, const int keep[2],
 			kill(s->pid, sig);
 	}
 	end->late = end->status == STATUS_LATE &&
-		    read(s->late_fd, &late, sizeof(late)) == sizeof(late);
-	cleanup_fd(&s->late_fd);
+		    atomic_load(&s->share->late);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -212,6 +261,11 @@ int supervisor_explain(const struct supervisor_end *end, struct err *e)
 			       "the machine was killed by its jail: a system "
 			       "call that it may not make (SIGSYS; the kernel "
 			       "log has its number)");
+	if (end->cpu_limit)
+		return err_set(e, ECHILD,
+			       "the machine was killed at the host's limit of "
+			       "CPU time (RLIMIT_CPU, see ulimit -t; the boot "
+			       "counts, too)");
 	if (end->signal == SIGKILL)
 		return err_set(e, ECHILD,
 			       "the machine was killed by SIGKILL (was the "

@@ -12,6 +12,7 @@
 #define HUSK_SUPERVISOR_H
 
 #include "lib/err.h"
+#include "share.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -19,7 +20,7 @@
 struct supervisor {
 	pid_t pid;	/* in the parent: the machine; in the machine: 0 */
 	int parent_fd;	/* machine: pidfd of the supervisor; -1: none */
-	int late_fd;	/* eventfd: says that SIGALRM ended it; -1: none */
+	struct share *share;	/* owned by both until they end */
 	bool pid_ns;	/* the machine has this namespace of its own */
 	bool user_ns;	/* " */
 };
@@ -28,6 +29,7 @@ struct supervisor_end {
 	int status;	/* exit status of the machine, or -1 */
 	int signal;	/* that killed it, or 0 */
 	bool late;	/* it ended itself: its backstop rang */
+	bool cpu_limit;	/* it was killed for RLIMIT_CPU */
 };
 
 /*
@@ -36,7 +38,7 @@ struct supervisor_end {
  * namespace that an ordinary user needs for it; what the host refuses is left
  * out. SIGINT, SIGTERM, SIGHUP are blocked in both, so that none is lost.
  * The machine has called supervisor_bind, and SIGALRM ends it, which as pid 1
- * it would ignore.
+ * it would ignore. The share is zeros.
  */
 int supervisor_split(struct supervisor *s, bool isolate, struct err *e);
 
@@ -51,6 +53,15 @@ void supervisor_adopt(struct supervisor *s, int parent_fd);
  * of uid or capabilities, which makes the kernel forget it.
  */
 void supervisor_bind(const struct supervisor *s);
+
+/*
+ * Machine: what SIGALRM does before that, in its handler. What it reads may be
+ * half-way to its next state, and it must not wait for anybody.
+ */
+void supervisor_on_late(void (*act)(void *opaque), void *opaque);
+
+/* A parent that waits by itself: let go of what supervisor_wait needs. */
+void supervisor_forget(struct supervisor *s);
 
 /*
  * Supervisor: close all but stderr and `keep` (-1: none), pass SIGINT,

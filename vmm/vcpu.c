@@ -338,8 +338,12 @@ int vcpu_start(struct vcpu *v, struct err *e)
 	r = pthread_create(&v->thread, &attr, vcpu_thread, v);
 	pthread_attr_destroy(&attr);
 	if (r)
-		return err_set(e, r, "start vCPU %u: %s", v->index,
-			       strerror(r));
+		err_set(e, r, "start vCPU %u: %s", v->index, strerror(r));
+	if (r == EAGAIN)
+		err_hint(e, "the host's limit of processes: RLIMIT_NPROC, see "
+			    "ulimit -u, or pids.max of its cgroup");
+	if (r)
+		return -r;
 	v->has_thread = true;
 	return 0;
 }

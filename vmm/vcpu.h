@@ -54,7 +54,8 @@ struct vcpu {
 	const struct jail *jail;	/* borrowed; NULL: none */
 	int vm_fd;			/* borrowed, for the filter */
 	const struct bus *mmio, *pio;	/* borrowed */
-	uint64_t exits[EXIT_KIND_NR];	/* written by the thread only */
+	uint64_t *exits;		/* borrowed, an exit_counts; written by
+					 * the thread only */
 	uint64_t first_run_ns;		/* time of the first KVM_RUN */
 	/* From the vCPU's thread, at most once. */
 	void (*ended)(void *opaque, enum vcpu_end end, const char *text);

@@ -212,6 +212,7 @@ static int init_vcpus(struct vm *vm, const struct vm_args *args, struct err *e)
 			r = init_registers(vm, args, i, e);
 		if (r)
 			return r;
+		v->exits = args->exits[i];
 		v->mmio = &vm->mmio;
 		v->pio = &vm->pio;
 		v->ended = args->ended;
@@ -489,15 +490,4 @@ void vm_read_counter(const struct vm *vm, uint64_t *counter, uint64_t *khz)
 {
 	if (arch_vcpu_counter(vm->vcpu[0].fd, counter, khz))
 		*counter = *khz = 0;
-}
-
-void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR])
-{
-	unsigned i, kind;
-
-	for (kind = 0; kind < EXIT_KIND_NR; kind++) {
-		exits[kind] = 0;
-		for (i = 0; i < vm->nr_vcpus; i++)
-			exits[kind] += vm->vcpu[i].exits[kind];
-	}
 }

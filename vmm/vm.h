@@ -27,6 +27,7 @@
 struct vm_args {
 	uint64_t memory;
 	unsigned cpus;
+	exit_counts *exits;		/* borrowed, `cpus` of them */
 	const char *kernel;		/* path of a vmlinux */
 	struct disk *disk;		/* open */
 	const struct template *template; /* NULL: boot the kernel */
@@ -123,8 +124,5 @@ int vm_save(struct vm *vm, struct vm_state *buf, struct template_source *s,
  * it now, and its rate; both 0 when that is not known.
  */
 void vm_read_counter(const struct vm *vm, uint64_t *counter, uint64_t *khz);
-
-/* Sum of the vCPUs' exits by kind; exact once they have stopped. */
-void vm_count_exits(const struct vm *vm, uint64_t exits[EXIT_KIND_NR]);
 
 #endif

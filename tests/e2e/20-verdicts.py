@@ -12,10 +12,15 @@ prints anything on the job's stdout or result stream".
 from lib import *
 
 
+# What init reports; all else is what husk sees or does.
+SAID_BY_GUEST = ("exited", "signaled", "start_failed", "oom", "cpu_time")
+
+
 def verdict(r, name, rc):
     eq(r.status["verdict"], name, "verdict (%r)" % r)
     eq(r.rc, rc, "exit status")
     eq(r.status["exit_status"], rc, "exit_status member")
+    eq(r.status["said_by"], "guest" if name in SAID_BY_GUEST else "husk")
 
 
 def test_exited():
@@ -42,6 +47,7 @@ def test_not_found():
         verdict(r, "start_failed", 127)
         one_line(r)
         check(cmd.encode() in r.err, "the line names the command: %r" % r.err)
+        check(r.err.startswith(b"husk: the guest says: "), "whose word it is: %r" % r.err)
 
 
 def test_not_executable():
@@ -257,7 +263,7 @@ def test_console():
     log = scratch("console", b"old")
     eq(husk("true", options=["--console", log]).rc, 0)
     text = open(log).read()
-    check(not text.startswith("old") and "Linux version" in text and "Run /init" in text,
+    check(not text.startswith("old") and "cut here" not in text and "Linux version" in text and "Run /init" in text,
           "%r" % (text[:200] + "..." + text[-200:]))
     empty = scratch("no-root", head_of(IMAGE, 2048))
     os.truncate(empty, 1 << 20)
@@ -266,6 +272,8 @@ def test_console():
     one_line(r)
     eq(husk_raw(["run", "--console", log, "--kernel", "/no/such/kernel", "--", "true"]).rc, 125)
     check(open(log).read(), "the log after a run that did not start")
+    eq(husk("true", options=["--console", log, "--console-limit", "1K"]).rc, 0)
+    eq(open(log).read(), text[:1024] + "\n[cut here by husk: --console-limit]\n")
 
 
 def test_timeline():

@@ -262,12 +262,17 @@ def killed(how, want_line):
     st = scratch("jail-status", b"old")
     p = start("sh", "-c", "echo up; sleep 1000", options=["--status", st])
     eq(p.stdout.readline(), b"up\n")
+    wait_for(quiet(p.pid), "the machine to have counted that")
     os.kill(machine(p.pid), how)
     eq(p.stdout.read(), b"")
     r = Result(p.wait(), b"", p.stderr.read())
     one_line(r)
     check(want_line in r.err, "%r" % r.err)
     status = json.loads(head_of(st, -1))
+    # What it had counted is not lost with it.
+    eq(status["streams"]["stdout"], {"bytes": 3, "delivered": 3, "truncated": False})
+    check(status["exits"]["total"] > 0 and status["timeline_ns"]["t3_first_byte"], "%r" % status)
+    eq(status["said_by"], "husk")
     return r.rc, status
 
 
@@ -283,11 +288,11 @@ def test_killed_machine():
 
 def test_killed_by_its_jail():
     """a system call that is not allowed: killed by SIGSYS, and the supervisor says that"""
-    for call in ("writev", "ppoll"):
+    for call in ("pwritev2", "ppoll"):
         st, trace = scratch("jail-status"), os.path.join(FOLDER, "trace")
-        # Output goes through writev; the loop's ppoll comes after the one of the start.
+        # Output goes through pwritev2; the loop's ppoll comes after the one of the start.
         p = subprocess.run(["strace", "-f", "-o", trace, "-e", "trace=" + call,
-                            "-e", "inject=%s:retval=0:syscall=getpid:when=%s" % (call, "1" if call == "writev" else "4+"),
+                            "-e", "inject=%s:retval=0:syscall=getpid:when=%s" % (call, "1" if call == "pwritev2" else "4+"),
                             *argv("sh", "-c", "echo x", options=["--status", st])],
                            env=ENV, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
         check(p.returncode == 125 and b"killed by its jail" in p.stderr and b"SIGSYS" in p.stderr,
@@ -305,6 +310,30 @@ def test_killed_supervisor():
         check(pid, "no machine")
         end(p)
         wait_for(lambda: not os.path.exists("/proc/%d" % pid), "the machine to be gone")
+
+
+def test_without_cap_kill():
+    """root that may signal no other user (a container's): its signals and its end reach the machine"""
+    def weak(*options):
+        return ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill", *argv(*JOB, options=options)]
+    p = popen(weak())
+    eq(p.stdout.readline(), b"up\n")
+    pid = machine(p.pid)
+    s = status_of(pid)
+    eq((s["Seccomp"], int(s["CapPrm"], 16)), ("2", 0))
+    check("0" not in s["Uid"].split()[:2] and s["Uid"].split()[2] == "0", "uids %r" % s["Uid"])
+    p.send_signal(signal.SIGTERM)
+    eq(p.wait(), 143)
+    end(p)
+    p = popen(weak())
+    eq(p.stdout.readline(), b"up\n")
+    pid = machine(p.pid)
+    end(p)
+    wait_for(lambda: not os.path.exists("/proc/%d" % pid), "the machine to be gone")
+    p = popen(weak("--jail=require"))
+    eq(p.wait(), 125)
+    check(b"this host refuses id (" in p.stderr.read(), "the layer that is missing")
+    end(p)
 
 
 def test_killed_maker():
@@ -400,6 +429,20 @@ def test_require():
         end(p)
         fit, layers = layers_of_check(as_user)
         check(fit and not layers["user_ns"]["ok"] and layers["syscalls"]["ok"], "%r" % layers)
+
+
+def test_walls_that_are_missing():
+    """--jail=auto without filters or an empty root says so in one line, and goes on"""
+    def without(calls, names):
+        inject = [w for c in calls for w in ("-e", "inject=%s:error=ENOSYS" % c)]
+        p = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", "trace=" + ",".join(calls), *inject,
+                            HUSK, "run", "--", "echo", "x"], env=ENV, stdin=subprocess.DEVNULL,
+                           capture_output=True, timeout=PATIENCE)
+        eq((p.returncode, p.stdout), (0, b"x\n"), "%r" % p)
+        eq(p.stderr, b"husk: warning: --jail=auto: this host refuses %s (husk check says more)\n" % names)
+    without(["seccomp"], b"syscalls")
+    without(["mount", "landlock_create_ruleset"], b"root")
+    without(["seccomp", "mount", "landlock_create_ruleset"], b"root, syscalls")
 
 
 def test_off():

@@ -41,23 +41,27 @@ def next_job():
     eq((r.rc, r.out, r.err, r.result), (0, b"next\n", b"", b"r\n"), "the next job (%r)" % r)
 
 
-def runs_into_the_limit(name, *options):
-    kernel = scratch("guest-" + name, head_of(os.path.join(GUESTS, name), -1))
+def guest(name):
+    return scratch("guest-" + name, head_of(os.path.join(GUESTS, name), -1))
+
+
+def runs_into_the_limit(name, *options, **kw):
+    """The guest ends at the limit, by husk's own hand, and not by that of who watches it; the status object."""
     st = scratch("hostile-status")
-    p = start("true", options=["--kernel", kernel, "--timeout", "4s", "--status", st, *options])
+    p = start("true", options=["--kernel", guest(name), "--timeout", "4s", "--status", st, *options], **kw)
     peak = private_peak(p)
     check(0 < peak <= BOUND_KIB, "%s: private memory of %d KiB" % (name, peak))
-    eq((p.returncode, p.stdout.read()), (124, b""), name)
-    err = p.stderr.read()
-    check(err.startswith(b"husk: ") and err.count(b"\n") == 1, "%s: %r" % (name, err))
+    eq((p.returncode, p.stdout.read() if p.stdout else b""), (124, b""), name)
+    eq(p.stderr.read(), b"husk: time limit of 4 s reached\n", name)
     s = json.load(open(st))
     eq((s["verdict"], s["exit_status"]), ("timeout", 124), name)
+    check(s["exits"]["total"] > 0 and s["guest_pages"] > 0, "%s: counts %r" % (name, s))
+    return s
 
 
 def crashes(name, word):
-    kernel = scratch("guest-" + name, head_of(os.path.join(GUESTS, name), -1))
-    r = husk("true", options=["--kernel", kernel])
-    eq((r.rc, r.status["verdict"]), (125, "guest_crash"), name)
+    r = husk("true", options=["--kernel", guest(name)])
+    eq((r.rc, r.status["verdict"], r.status["said_by"]), (125, "guest_crash", "husk"), name)
     one_line(r)
     check(word in r.err, "%s: no %r in %r" % (name, word, r.err))
 
@@ -92,8 +96,9 @@ def test_log_flood():
     """the early console without end: timeout, memory bounded, also with --console"""
     runs_into_the_limit("log")
     log = scratch("hostile-console")
-    runs_into_the_limit("log", "--console", log)
-    check(os.path.getsize(log) > 0, "nothing in the log")
+    runs_into_the_limit("log", "--console", log, "--console-limit", "100")
+    cut = b"\n[cut here by husk: --console-limit]\n"
+    eq((os.path.getsize(log), head_of(log, -1)[100:]), (100 + len(cut), cut), "the log")
     os.unlink(log)
     next_job()
 
@@ -107,6 +112,36 @@ def test_interrupt_storm():
 def test_ring_noise():
     """virtio 2.7, a disk set up, fed noise and reset for ever: timeout, image unchanged"""
     runs_into_the_limit("rings")
+    next_job()
+
+
+def test_console_flood():
+    """virtio 2.7.13, queues of the console that are never empty, in and out: timeout and signals hold"""
+    with open("/dev/zero", "rb") as zero, open("/dev/null", "wb") as null:
+        s = runs_into_the_limit("flood", "--timeout-from", "stdin", stdin=zero, stdout=null)
+    for name in ("stdin", "stdout"):
+        n = s["streams"][name]
+        check(n["bytes"] == n["delivered"] > 0 and not n["truncated"], "%s: %r" % (name, n))
+    # Into a file, whose end is only the limit's; all that comes after is dropped.
+    path, st = scratch("flood-out", b""), scratch("hostile-status")
+    with open(path, "wb") as out:
+        p = start("true", stdin=subprocess.DEVNULL, stdout=out,
+                  options=["--kernel", guest("flood"), "--output-limit", "8M", "--status", st])
+    wait_for(lambda: os.path.getsize(path) == 8 << 20, "the first 8 MiB")
+    p.send_signal(signal.SIGTERM)
+    eq((p.wait(), p.stderr.read()), (143, b""))
+    s = json.load(open(st))
+    eq((s["verdict"], s["code"]), ("interrupted", signal.SIGTERM))
+    eq(s["streams"]["stdout"], {"bytes": 8 << 20, "delivered": 8 << 20, "truncated": True})
+    eq((os.path.getsize(path), head_of(path, -1).strip(b"\0")), (8 << 20, b""))
+    os.unlink(path)
+    next_job()
+
+
+def test_disk_flood():
+    """virtio 5.2.6, half a GiB to be read with each kick: the limit holds, no vCPU is waited for"""
+    runs_into_the_limit("reads")
+    runs_into_the_limit("reads", "--cpus", "2")
     next_job()
 
 
@@ -145,7 +180,7 @@ def image_digest():
 
 
 # After the first KVM_RUN: reading, writing, waiting, and coming to an end.
-CALLS = """ioctl read readv preadv pread64 write writev poll ppoll futex close munmap
+CALLS = """ioctl read readv preadv preadv2 pread64 write pwritev2 poll ppoll futex close munmap
 madvise mprotect rt_sigprocmask rt_sigreturn sigreturn tgkill getpid gettid exit exit_group
 clock_nanosleep restart_syscall clone clone3 mmap set_robust_list rseq fcntl lseek
 rt_sigaction timerfd_settime epoll_wait getrandom brk fstat newfstatat wait4 getrusage
@@ -198,8 +233,9 @@ def test_root_lies():
     r = as_root("lie")
     check(r.err.startswith(b"husk: ") and r.err.count(b"\n") == 1, "%r" % r.err)
     check(not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", r.err), "control characters: %r" % r.err)
+    check(r.err.startswith(b"husk: the guest says: "), "%r" % r.err)
     eq((r.out, r.result), (b"", b""))
-    eq(r.rc, 125)
+    eq((r.rc, r.status["verdict"], r.status["said_by"]), (125, "error", "guest"))
 
 
 def test_root_makes_noise():

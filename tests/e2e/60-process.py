@@ -11,6 +11,7 @@ byte-identical and the host unchanged" (HUSK_RUNS=1000; fewer by default);
 """
 
 import fcntl
+import resource
 import socket
 
 from lib import *
@@ -163,6 +164,76 @@ def test_status_that_nobody_reads():
     eq(os.read(r, size), b"x" * size)
     eq(json.loads(on_hand(r))["verdict"], "exited")
     eq(p.wait(), 0)
+
+
+def test_hung_machine():
+    """a machine that hangs is ended by its backstop: timeout, with its counts, however it was started"""
+    job = ("sh", "-c", "read x; echo up; sleep 1000")
+    base = make_template()
+    warm = make_template(warm=("sh", "-c", "echo >&$HUSK_READY_FD; " + job[2]))
+    pool = start_pool(os.path.join(FOLDER, "hung.pool"), base, 1)
+    waiting = children(pool.pid)
+    ways = {
+        "cold": ([], job, lambda p: machine(p.pid)),
+        "template": (["--template", base], job, lambda p: machine(p.pid)),
+        "warm": (["--template", warm], (), lambda p: machine(p.pid)),
+        "pool": (["--pool", os.path.join(FOLDER, "hung.pool")], job, lambda p: waiting[0]),
+    }
+    for name, (options, cmd, find) in ways.items():
+        st = scratch("hung-status")
+        p = subprocess.Popen([HUSK, "run", *options, "--timeout", "900s", "--status", st, "--", *cmd], env=ENV,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+        p.stdin.write(b"\n")
+        eq(p.stdout.readline(), b"up\n")
+        pid = find(p)
+        wait_for(quiet(pid, itself=True), "the machine to have counted that")
+        os.kill(pid, signal.SIGALRM)  # what the backstop's timer does
+        eq((p.wait(), p.stderr.read()), (124, b"husk: time limit reached, and husk hung\n"), name)
+        s = json.loads(head_of(st, -1))
+        eq((s["verdict"], s["exit_status"], s["said_by"]), ("timeout", 124, "husk"), name)
+        eq((s["streams"]["stdin"]["bytes"], s["streams"]["stdout"]["bytes"]), (1, 3), name)
+        check(s["exits"]["total"] > 0 and s["timeline_ns"]["t3_first_byte"], "%s: %r" % (name, s))
+    pool.terminate()
+    eq(pool.wait(), 0)
+
+
+def test_backstop_is_off():
+    """with a verdict, the backstop's timer is off before the status is written, which may take any time"""
+    trace, st = os.path.join(FOLDER, "trace"), scratch("backstop-status")
+    subprocess.run(["strace", "-f", "-o", trace, "-e", "trace=setitimer,write",
+                    HUSK, "run", "--timeout", "900s", "--status", st, "--", "true"],
+                   env=ENV, stdin=subprocess.DEVNULL, check=True, timeout=PATIENCE)
+    calls = [line.split(" ", 1)[1].strip() for line in head_of(trace, -1).decode().splitlines()]
+    calls = [c[:150] for c in calls if c.startswith("setitimer") or "husk_status" in c]
+    check(len(calls) == 3 and "it_value={tv_sec=9" in calls[0] and "it_value={tv_sec=0, tv_usec=0}" in calls[1] and
+          "husk_status" in calls[2], "%r" % calls)
+
+
+def test_closed_streams():
+    """a standard stream that is closed at the start is /dev/null"""
+    job = argv("sh", "-c", "cat; echo out; echo err >&2; exit 3")
+    for closed, out, err in (("<&-", b"out\n", b"err\n"), (">&-", b"", b"err\n"), ("2>&-", b"out\n", b""),
+                             ("<&- >&- 2>&-", b"", b"")):
+        p = subprocess.run(["sh", "-c", 'exec "$@" ' + closed, "sh", *job], env=ENV, input=b"", capture_output=True,
+                           timeout=PATIENCE)
+        eq((p.returncode, p.stdout, p.stderr), (3, out, err), closed)
+
+
+def test_limits_of_the_host():
+    """RLIMIT_CPU, RLIMIT_FSIZE and RLIMIT_NPROC are called by their names"""
+    def limited(name, most, *cmd, **kw):
+        return subprocess.run([HUSK, "run", "--", *cmd], env=ENV, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              preexec_fn=lambda: resource.setrlimit(name, (most, most)), timeout=PATIENCE, **kw)
+    p = limited(resource.RLIMIT_CPU, 2, "sh", "-c", "while :; do :; done", stdout=subprocess.PIPE)
+    check(p.returncode == 125 and b"host's limit of CPU time (RLIMIT_CPU" in p.stderr, "%r" % p)
+    path = scratch("limited", b"")
+    with open(path, "wb") as f:
+        p = limited(resource.RLIMIT_FSIZE, 4096, "head", "-c", "9999", "/dev/zero", stdout=f)
+    check(p.returncode == 125 and b"write stdout: File too large (the host's limit RLIMIT_FSIZE" in p.stderr, "%r" % p)
+    eq(os.path.getsize(path), 4096)
+    # Root has no limit of processes.
+    p = limited(resource.RLIMIT_NPROC, 0, "true", stdout=subprocess.PIPE, user=4242, group=os.stat("/dev/kvm").st_gid)
+    check(p.returncode == 125 and b"RLIMIT_NPROC" in p.stderr, "%r" % p)
 
 
 def test_ignored_signals():

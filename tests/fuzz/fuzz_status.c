@@ -34,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	o.verdict = (enum verdict)(feed_u8(&f) % (VERDICT_ERROR + 1));
 	for (unsigned i = 0; i < STREAM_NR; i++)
 		o.stream[i].truncated = feed_u8(&f) & 1;
+	o.guest_said = o.code & 1;
 	o.reason[sizeof(o.reason) - 1] = '\0';
 	take_string(&f, kernel, sizeof(kernel));
 	take_string(&f, image, sizeof(image));

@@ -157,6 +157,7 @@ void machine_init(struct machine *m, unsigned cpus)
 	struct vm_args args = {
 		.memory = RAW_MEMORY,
 		.cpus = cpus,
+		.exits = m->exits,
 		.disk = &m->disk,
 		.changed = on_changed,
 		.ended = on_end,
@@ -206,10 +207,12 @@ void *machine_ptr(struct machine *m, gpa_t gpa, uint64_t len)
 
 uint64_t machine_exits(struct machine *m, enum exit_kind kind)
 {
-	uint64_t exits[EXIT_KIND_NR];
+	uint64_t sum = 0;
+	unsigned i;
 
-	vm_count_exits(&m->vm, exits);
-	return exits[kind];
+	for (i = 0; i < CONFIG_CPUS_MAX; i++)
+		sum += m->exits[i][kind];
+	return sum;
 }
 
 /* ---- the list ---- */

@@ -66,6 +66,7 @@ struct command {
 
 struct machine {
 	struct vm vm;
+	exit_counts exits[CONFIG_CPUS_MAX];
 	struct disk disk;
 	unsigned nr_commands;
 	struct mockring ring[16];	/* of the device set up last */

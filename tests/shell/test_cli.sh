@@ -123,11 +123,13 @@ std() {
 		"$husk" "$tmp/elf" "$tmp/ext4" >"$tmp/out" 2>"$tmp/err" </dev/null || rc=$?
 	is "$rc" 125 && is "$(cat "$tmp/out")" "" && is "$(cat "$tmp/err")" "$2"
 }
-check "stdin closed" std '<&-' \
-	"husk: stdin is closed (redirect it to or from /dev/null instead)"
-check "stdout closed" std '>&-' \
-	"husk: stdout is closed (redirect it to or from /dev/null instead)"
-check "stderr closed: only the status is left" std '2>&-' ""
+# /dev/null in their place, so what comes next is what is wrong.
+check "stdin closed: goes on" std '<&-' "husk: open image '$tmp/zero': no ext4 file system in it (build one with husk-image build)" \
+	--image="$tmp/zero"
+check "stdout closed: goes on" std '>&-' "husk: open image '$tmp/zero': no ext4 file system in it (build one with husk-image build)" \
+	--image="$tmp/zero"
+check "stderr closed: only the status is left" std '2>&-' "" \
+	--image="$tmp/zero"
 check "stdout open for reading only" std '1</dev/null' \
 	"husk: use descriptor 1 as stdout: open for reading only (redirect it, for example to /dev/null)"
 check "stdin open for writing only" std '0>/dev/null' \
@@ -137,7 +139,7 @@ check "status open for reading only" std '7</dev/null' \
 
 ### an error still has its status object
 
-check "an error in the status: refused" refused "husk: open image '$tmp/zero': *" \
+check "an error in the status: refused" refused "husk: open image '$tmp/zero': no ext4 file system in it (build one with husk-image build)" \
 	run --status="$tmp/status" --kernel="$tmp/elf" --image="$tmp/zero" -- x
 check "an error in the status: object" python3 -c '
 import json, sys

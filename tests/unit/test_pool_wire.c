@@ -41,6 +41,7 @@ static struct config sample(void)
 		.result_file = "/some/where",
 		.status_fd = -1,
 		.console_file = "log",
+		.console_limit = 1ull << 33,
 		.warm_fixed = "env",
 		.hostname = "here",
 		.workdir = "/tmp",
@@ -76,6 +77,7 @@ static void test_request(void **state)
 	assert_int_equal(c->cpu_time_ns, 7);
 	assert_int_equal(c->tmp_size, 4096);
 	assert_true(c->output_limit == UINT64_MAX);
+	assert_true(c->console_limit == 1ull << 33);
 	assert_int_equal(c->on_output_limit, OUTPUT_KILL);
 	assert_int_equal(c->pids_max, 9);
 	assert_int_equal(c->uid, 1);
@@ -264,6 +266,7 @@ static struct outcome sample_outcome(void)
 	struct outcome o = {
 		.verdict = VERDICT_OOM,
 		.code = 9,
+		.guest_said = true,
 		.reason = "out of memory",
 		.clock = { 1, 2, 3, 4, 5, 6 },
 		.wall_ns = 10,
@@ -336,10 +339,10 @@ static void test_reply_of_a_stranger(void **state)
 	assert_int_equal(pool_reply_parse(&r, msg, len), 0);
 	assert_string_equal(r.outcome.reason, o.reason);
 	/* Its length one more than its buffer has; and a NUL inside. */
-	msg[POOL_HEAD + 8]++;
+	msg[POOL_HEAD + 9]++;
 	assert_int_equal(pool_reply_parse(&r, msg, len), -EPROTO);
-	msg[POOL_HEAD + 8]--;
-	msg[POOL_HEAD + 20] = 0;
+	msg[POOL_HEAD + 9]--;
+	msg[POOL_HEAD + 21] = 0;
 	assert_int_equal(pool_reply_parse(&r, msg, len), -EPROTO);
 }
 

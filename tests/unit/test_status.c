@@ -109,6 +109,7 @@ static const struct identity plain_id = {
 static const struct outcome plain_outcome = {
 	.verdict = VERDICT_EXITED,
 	.code = 3,
+	.guest_said = true,
 	.clock = {1000 * MS, 1002 * MS + 345678, 1041 * MS, 1055 * MS,
 		  1068 * MS, 1070 * MS},
 	.wall_ns = 11 * MS,
@@ -159,6 +160,7 @@ static void test_timeout(void **state)
 	c.on_output_limit = OUTPUT_KILL;
 	o.verdict = VERDICT_TIMEOUT;
 	o.code = 0;
+	o.guest_said = false;
 	o.clock[CLOCK_T3_FIRST_BYTE] = 0;
 	o.clock[CLOCK_T4_EXIT] = 2500 * MS;
 	o.clock[CLOCK_T5_REAPED] = 0;
@@ -231,6 +233,7 @@ static void test_worst(void **state)
 		memset(&o, 0xff, sizeof(o));
 		memset(&id, 0xff, sizeof(id));
 		o.verdict = VERDICT_GUEST_CRASH;
+		o.guest_said = true;
 		for (unsigned i = 0; i < STREAM_NR; i++)
 			o.stream[i].truncated = false;
 		memset(o.reason, fill, sizeof(o.reason) - 1);
