@@ -281,7 +281,7 @@ static size_t split_record(char *text, size_t left, struct record *r)
 	    text[len - 1] != '\n')
 		return 0;
 	r->key = text + i + 1;
-	equals = memchr(r->key, '=', len - i - 1);
+	equals = memchr(text + i + 1, '=', len - i - 1);
 	if (!equals || equals == r->key)
 		return 0;
 	*equals = '\0';

@@ -44,7 +44,7 @@ static int next_fd(void)
 
 static void test_packets(void **state)
 {
-	char data[10] = "0123456789", buf[16];
+	char data[] = "0123456789", buf[16];
 	int pair[2];
 
 	(void)state;

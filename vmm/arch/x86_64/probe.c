@@ -58,7 +58,7 @@
 #define END_MARK	0x55u
 
 /* What cpuid shall say in ebx, ecx, edx. */
-static const char signature[12] = "husk probe 1";
+static const char signature[] = "husk probe 1";
 
 static const uint8_t kernel_code[] = {
 	0xcc,		/* int3 */
@@ -280,7 +280,8 @@ static int run_steps(struct probe *p, struct probe_result *out, struct err *e)
 	out->user_works =
 		reason == KVM_EXIT_MMIO && p->run->mmio.phys_addr == MMIO_AT;
 	out->cpuid_honoured =
-		!memcmp(p->ram + RESULT_AT, signature, sizeof(signature));
+		!memcmp(p->ram + RESULT_AT, signature,
+			sizeof(signature) - 1);
 	return 0;
 }
 

@@ -238,7 +238,7 @@ static int save_xsave(int vm_fd, int vcpu_fd, struct parts *p, struct err *e)
  */
 static bool is_emulated_svm(void)
 {
-	static const char tcg[12] = "TCGTCGTCGTCG";
+	static const char tcg[] = "TCGTCGTCGTCG";
 	unsigned eax, ebx, ecx, edx;
 	unsigned found[3];
 
