@@ -37,7 +37,6 @@
 #include <linux/seccomp.h>
 #include <malloc.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
@@ -172,13 +171,17 @@ static bool set_ids(uid_t id, uid_t saved)
 /* The number in the line of /proc/self/fdinfo that starts with `key`, or -1. */
 static long fd_info(int fd, const char *key)
 {
-	char path[32], buf[256];
+	static const char folder[] = "/proc/self/fdinfo/";
+	char path[sizeof(folder) + 10], buf[256];
 	auto_fd info = -1;
+	struct text t;
 	const char *c;
 	ssize_t n;
 	long v = -1;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	text_init(&t, path, sizeof(path));
+	text_add(&t, folder, strlen(folder));
+	text_add_uint(&t, (unsigned)fd);
 	info = open(path, O_RDONLY | O_CLOEXEC);
 	n = info < 0 ? -1 : read(info, buf, sizeof(buf) - 1);
 	buf[n > 0 ? n : 0] = '\0';
@@ -336,6 +339,7 @@ static void offer_itself(void)
 {
 	auto_fd fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
 	char buf[16] = "";
+	struct text t;
 	uint64_t now;
 	ssize_t n;
 
@@ -346,10 +350,10 @@ static void offer_itself(void)
 	if (parse_uint(buf, 0, VICTIM_MOST, &now))
 		now = 0;
 	now += VICTIM_MORE;
-	n = snprintf(buf, sizeof(buf), "%u",
-		     now < VICTIM_MOST ? (unsigned)now : VICTIM_MOST);
+	text_init(&t, buf, sizeof(buf));
+	text_add_uint(&t, now < VICTIM_MOST ? now : VICTIM_MOST);
 	/* Where that is refused, it is as likely to go as its service. */
-	n = pwrite(fd, buf, (size_t)n, 0);
+	n = pwrite(fd, buf, text_len(&t), 0);
 	(void)n;
 }
 

@@ -46,6 +46,32 @@ static void test_every_size(void **state)
 	}
 }
 
+static void test_numbers(void **state)
+{
+	static const struct {
+		uint64_t value;
+		const char *text;
+	} rows[] = {
+		{0, "0"},
+		{10, "10"},
+		{999, "999"},
+		{UINT64_MAX, "18446744073709551615"},
+	};
+	char buf[24];
+	struct text t;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		text_init(&t, buf, sizeof(buf));
+		text_add_uint(&t, rows[i].value);
+		assert_string_equal(buf, rows[i].text);
+	}
+	text_init(&t, buf, 3);
+	text_add_uint(&t, 1234);
+	assert_string_equal(buf, "12");
+	assert_int_equal(t.wanted, 4);
+}
+
 static const struct {
 	const char *bytes;
 	size_t n, len;
@@ -200,6 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_size),
+		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_clean_cut),

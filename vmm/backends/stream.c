@@ -7,6 +7,7 @@
 #include "backends/stream.h"
 
 #include "lib/cleanup.h"
+#include "lib/text.h"
 #include "lib/fdstat.h"
 
 #include <errno.h>
@@ -37,18 +38,6 @@ static int check_direction(const struct stream *s, struct err *e)
 	return 0;
 }
 
-/* Without printf, of which a run of few words needs nothing else. */
-static void name_fd(char *at, unsigned fd)
-{
-	unsigned unit = 1;
-
-	while (fd / unit > 9)
-		unit *= 10;
-	for (; unit; unit /= 10)
-		*at++ = (char)('0' + fd / unit % 10);
-	*at = '\0';
-}
-
 #define FD_FOLDER "/proc/self/fd/"
 
 /* A description of our own on the same pipe or terminal. */
@@ -56,9 +45,12 @@ static bool reopen_nonblocking(struct stream *s)
 {
 	int flags = s->input ? O_RDONLY : O_WRONLY;
 	auto_fd fd = -1;
-	char path[sizeof(FD_FOLDER) + 10] = FD_FOLDER;
+	char path[sizeof(FD_FOLDER) + 10];
+	struct text t;
 
-	name_fd(path + strlen(FD_FOLDER), (unsigned)s->fd);
+	text_init(&t, path, sizeof(path));
+	text_add(&t, FD_FOLDER, strlen(FD_FOLDER));
+	text_add_uint(&t, (unsigned)s->fd);
 	fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return fd >= 0 && dup3(fd, s->fd, O_CLOEXEC) >= 0;
 }

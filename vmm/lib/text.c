@@ -38,6 +38,17 @@ void text_add(struct text *t, const char *s, size_t n)
 	t->wanted += n;
 }
 
+void text_add_uint(struct text *t, uint64_t v)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + v % 10);
+	while (v /= 10);
+	text_add(t, digits + at, sizeof(digits) - at);
+}
+
 void text_printf(struct text *t, const char *fmt, ...)
 {
 	size_t used = text_len(t);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdint.h>
 
 struct text {
 	char *buf;	/* borrowed */
@@ -19,8 +20,13 @@ struct text {
 
 void text_init(struct text *t, char *buf, size_t size);
 
-/* Append `n` bytes, or what printf makes of the arguments. */
+/*
+ * Append `n` bytes, a number in decimal, or what printf makes of the
+ * arguments. On the way of each run only the first two: printf is large, and
+ * each page of it that is touched a fault.
+ */
 void text_add(struct text *t, const char *s, size_t n);
+void text_add_uint(struct text *t, uint64_t v);
 void text_printf(struct text *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
