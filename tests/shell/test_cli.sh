@@ -62,8 +62,8 @@ check "no number" refused \
 	"husk: --cpus 'many': not a number (write digits only)" run --cpus=many x
 check "a number out of range" refused \
 	"husk: --memory '1M': out of range (48M to 1T)" run --memory=1M x
-check "a variable without a value" refused \
-	"husk: --env 'TERM': no '=' (write TERM=VALUE)" run --env=TERM x
+check "a variable without a name" refused \
+	"husk: --env '=x': no name (write NAME=VALUE)" run --env==x x
 check "both kinds of result" refused \
 	"husk: --result and --result-fd exclude each other (give one of them)" \
 	run --result=/dev/null --result-fd=3 x

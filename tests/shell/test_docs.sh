@@ -92,7 +92,7 @@ same_members() {
 	members_in_page >"$tmp/in_page"
 	[ "$(wc -l <"$tmp/members")" -ge 50 ] || { echo "few members found"; return 1; }
 	# What check --json has is explained at that option.
-	printf '%s\n' husk_check fit questions name ok found hint \
+	printf '%s\n' husk_check fit strict questions name ok found hint \
 		system_calls why loop vcpu maker waiter |
 		sort -u - "$tmp/members" >"$tmp/wanted"
 	diff "$tmp/wanted" "$tmp/in_page"
