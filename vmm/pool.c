@@ -385,6 +385,8 @@ static int turn(struct pool *p, struct watch *w, struct err *e)
 	if (w->pfd[WATCH_SIGNAL].revents)
 		take_signals(p);
 	start_machines(p);
+	/* supervisor_split sets SIGCHLD's action: one that was pending is gone. */
+	reap(p);
 	return 0;
 }
 
