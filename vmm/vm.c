@@ -312,7 +312,7 @@ int vm_init(struct vm *vm, const struct vm_args *args, struct err *e)
  * What a waiting machine has of its own is at most 1 MiB: so many pages of its
  * guest, and what husk has. Warm processes are larger than init.
  */
-#define OWN_PAGES      224u
+#define OWN_PAGES      208u
 #define OWN_PAGES_WARM 1024u
 
 /* While nobody waits for this machine; then the vCPUs get their state. */
