@@ -385,7 +385,7 @@ static int turn(struct pool *p, struct watch *w, struct err *e)
 	if (w->pfd[WATCH_SIGNAL].revents)
 		take_signals(p);
 	start_machines(p);
-	/* supervisor_split sets SIGCHLD's action: one that was pending is gone. */
+	/* supervisor_split sets SIGCHLD's action: a pending one is gone. */
 	reap(p);
 	return 0;
 }
