@@ -32,6 +32,7 @@ static struct box {
 	struct kvm kvm;
 	struct gmem mem;
 	struct bus mmio, pio;
+	exit_counts exits;
 	struct vcpu v;
 } box;
 
@@ -88,6 +89,8 @@ static void expect(unsigned index, enum vcpu_end end, const char *words)
 	    vcpu_init(&box.v, &box.kvm, index, &e) ||
 	    vcpu_prepare_signals(&e))
 		fail_msg("%s", e.msg);
+	memset(box.exits, 0, sizeof(box.exits));
+	box.v.exits = box.exits;
 	box.v.mmio = &box.mmio;
 	box.v.pio = &box.pio;
 	box.v.ended = note_end;
