@@ -30,9 +30,11 @@ def ram_copy(src):
     """A copy of a build product in RAM: the lab reads files over a wire.
 
     There the next suite finds it again. In our folder it is a link of our own,
-    so that a husk of ours is known by its path.
+    so that a husk of ours is known by its path. Asked again, the same one.
     """
     dst = os.path.join(FOLDER, os.path.basename(src))
+    if os.path.exists(dst):
+        return dst
     if not IN_LAB:
         return shutil.copy(src, dst)
     st = os.stat(src)
