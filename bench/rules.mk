@@ -18,7 +18,8 @@ $(BENCH_PROGS): $(BUILD)/bench/%: bench/%.c $(BUILD)/.flags-bench
 $(BUILD)/bench/true.ext4: $(BUILD)/bench/true $(BUILD)/husk-image
 	$(call say,IMAGE,$@)
 	$(Q)rm -rf $(@D)/small && mkdir -p $(addprefix $(@D)/small/,bin \
-		proc sys dev tmp run work) && \
+		proc sys dev tmp run work etc var/tmp) && \
+		touch $(@D)/small/etc/hosts && \
 		cp $< $(@D)/small/bin/true && $(BUILD)/husk-image build -q \
 		--from $(@D)/small --owner 0:0 -o $@
 

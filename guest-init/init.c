@@ -34,6 +34,7 @@
 #include "job.h"
 #include "lib/cleanup.h"
 #include "mounts.h"
+#include "names.h"
 #include "ports.h"
 #include "report.h"
 #include "run.h"
@@ -45,6 +46,7 @@ struct init {
 	struct report report;
 	struct ports ports;
 	int initramfs; /* the root that init woke up in */
+	struct names names;
 	int tmpfs;     /* the writable places, as a whole */
 	struct cgroup cgroup; /* the job's */
 	int sigchld;   /* signalfd */
@@ -134,6 +136,8 @@ static int boot(struct init *in, struct err *e)
 	if (mounts_root(in->report.devtmpfs, sysfs, e) || bring_lo_up(e))
 		return -e->code;
 	mounts_calm_log();
+	if (names_cover(&in->names, in->initramfs, e))
+		return -e->code;
 	cgroup2 = mounts_cgroup(e);
 	if (cgroup2 < 0)
 		return -e->code;
@@ -321,7 +325,7 @@ static int renew(struct init *in, struct err *e)
 		return -e->code;
 	if (sethostname(job->hostname, strlen(job->hostname)))
 		return err_sys(e, "set the host name");
-	return 0;
+	return names_set_own(&in->names, job->hostname, e);
 }
 
 /* GO: the copy of a held job gets what the job could not have before. */
@@ -402,6 +406,7 @@ int main(void)
 	struct init in = {
 		.report = { .devtmpfs = -1, .control = -1 },
 		.initramfs = -1,
+		.names = { .hosts = -1, .own = "husk" },
 		.tmpfs = -1,
 		.sigchld = -1,
 		.random = -1,

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The mount calls of Linux 5.2 (fsopen, fsmount, move_mount): they make a
- * mount first and attach it later or never, which mount(2) cannot.
- *
- * No path is followed that the image could have bent: what is a symlink in
- * the image, or is no directory, counts as missing, and the overlay puts a
- * directory over it.
+ * Before init is in the image's root, no path is followed that the image could
+ * have bent; see skeleton.c.
  *
  * Rejected: a mount namespace for the job. init keeps nothing attached, so
  * there would be nothing to separate; and pivot_root's umount waits for RCU.
@@ -23,126 +19,34 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "fsmount.h"
 #include "lib/cleanup.h"
+#include "skeleton.h"
 
 #define SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
-struct option {
-	const char *key;
-	const char *value; /* NULL: a flag */
-};
-
-/* Which kernel option provides a file system, for the error. */
-static const struct option fs_configs[] = {
-	{ "devtmpfs", "CONFIG_DEVTMPFS" },
-	{ "proc", "CONFIG_PROC_FS" },
-	{ "sysfs", "CONFIG_SYSFS" },
-	{ "cgroup2", "CONFIG_CGROUPS" },
-	{ "ext4", "CONFIG_EXT4_FS" },
-	{ "overlay", "CONFIG_OVERLAY_FS" },
-	{ "tmpfs", "CONFIG_TMPFS" },
-	{ "devpts", "CONFIG_UNIX98_PTYS" },
-};
-
-static int fs_missing(const char *type, struct err *e)
-{
-	const char *config = "";
-
-	for (size_t i = 0; i < sizeof(fs_configs) / sizeof(*fs_configs); i++)
-		if (!strcmp(fs_configs[i].key, type))
-			config = fs_configs[i].value;
-	return err_set(e, ENODEV, "the kernel has no file system '%s' (%s)",
-		       type, config);
-}
-
-/* `options` ends with {}. */
-static int set_options(int fs, const char *type, const struct option *options,
-		       struct err *e)
-{
-	for (; options && options->key; options++) {
-		unsigned int cmd = options->value ? FSCONFIG_SET_STRING :
-						    FSCONFIG_SET_FLAG;
-
-		if (syscall(SYS_fsconfig, fs, cmd, options->key,
-			    options->value, 0))
-			return err_sys(e, "set '%s' of '%s'", options->key,
-				       type);
-	}
-	return 0;
-}
-
-/* A mount of a new instance, attached nowhere. */
-static int fs_mount(const char *type, const struct option *options,
-		    unsigned int attr, struct err *e)
-{
-	auto_fd fs = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
-	long fd;
-
-	if (fs < 0 && errno == ENODEV)
-		return fs_missing(type, e);
-	if (fs < 0)
-		return err_sys(e, "open the file system '%s'", type);
-	if (set_options(fs, type, options, e))
-		return -e->code;
-	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-		return err_sys(e, "mount '%s'", type);
-	fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attr);
-	if (fd < 0)
-		return err_sys(e, "mount '%s'", type);
-	return (int)fd;
-}
-
-/* dir counts when path is relative. */
-static int attach_at(int mount, int dir, const char *path, struct err *e)
-{
-	if (syscall(SYS_move_mount, mount, "", dir, path,
-		    MOVE_MOUNT_F_EMPTY_PATH))
-		return err_sys(e, "mount on '%s'", path);
-	return 0;
-}
-
-static int attach(int mount, const char *path, struct err *e)
-{
-	return attach_at(mount, AT_FDCWD, path, e);
-}
-
-static int mount_on(const char *type, const struct option *options,
+static int mount_on(const char *type, const struct fsmount_option *options,
 		    unsigned int attr, const char *path, struct err *e)
 {
-	auto_fd fd = fs_mount(type, options, attr, e);
+	auto_fd fd = fsmount_make(type, options, attr, e);
 
-	return fd < 0 ? fd : attach(fd, path, e);
-}
-
-static int set_read_only(int mount)
-{
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
-
-	return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH,
-			    &attr, sizeof(attr));
-}
-
-/* A second mount of what lies at path; dir counts when path is relative. */
-static int clone_mount(int dir, const char *path)
-{
-	return (int)syscall(SYS_open_tree, dir, path,
-			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	return fd < 0 ? fd : fsmount_attach(fd, path, e);
 }
 
 int mounts_devtmpfs(struct err *e)
 {
-	return fs_mount("devtmpfs", NULL, MOUNT_ATTR_NOEXEC, e);
+	return fsmount_make("devtmpfs", NULL, MOUNT_ATTR_NOEXEC, e);
 }
 
 int mounts_sysfs(struct err *e)
 {
-	return fs_mount("sysfs", NULL,
-			SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, e);
+	return fsmount_make("sysfs", NULL,
+			    SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, e);
 }
 
 int mounts_cgroup(struct err *e)
 {
-	return fs_mount("cgroup2", NULL, SAFE | MOUNT_ATTR_NOEXEC, e);
+	return fsmount_make("cgroup2", NULL, SAFE | MOUNT_ATTR_NOEXEC, e);
 }
 
 /*
@@ -154,7 +58,7 @@ int mounts_cgroup(struct err *e)
  */
 static int mount_image(int devtmpfs, struct err *e)
 {
-	static const struct option options[] = {
+	static const struct fsmount_option options[] = {
 		{ "source", "/" MOUNTS_DISK },
 		{ "ro", NULL },
 		{ "noload", NULL },
@@ -173,7 +77,7 @@ static int mount_image(int devtmpfs, struct err *e)
 	if (mknod("/" MOUNTS_DISK, S_IFBLK | 0600, st.st_rdev) &&
 	    errno != EEXIST)
 		return err_sys(e, "make the node '/" MOUNTS_DISK "'");
-	fd = fs_mount("ext4", options, SAFE | MOUNT_ATTR_RDONLY, e);
+	fd = fsmount_make("ext4", options, SAFE | MOUNT_ATTR_RDONLY, e);
 	if (fd >= 0)
 		return fd;
 	err_prefix(e, "the image: ");
@@ -182,36 +86,8 @@ static int mount_image(int devtmpfs, struct err *e)
 	return -e->code;
 }
 
-/* Directories of the image that something is mounted on. */
-static const char *const mount_points[] = { "proc", "sys", "dev",
-					    "tmp",  "run", "work" };
-
-#define NR_MOUNT_POINTS (sizeof(mount_points) / sizeof(*mount_points))
-
 #define LAYER_TOP    "/skeleton"
 #define LAYER_BOTTOM "/image"
-
-/* Make in LAYER_TOP what the image lacks. Returns how many. */
-static int make_skeleton(int image, struct err *e)
-{
-	int missing = 0;
-
-	for (size_t i = 0; i < NR_MOUNT_POINTS; i++) {
-		char path[32];
-		struct stat st;
-
-		if (!fstatat(image, mount_points[i], &st,
-			     AT_SYMLINK_NOFOLLOW) &&
-		    S_ISDIR(st.st_mode))
-			continue;
-		if (!missing++ && mkdir(LAYER_TOP, 0755) && errno != EEXIST)
-			return err_sys(e, "make '" LAYER_TOP "'");
-		snprintf(path, sizeof(path), LAYER_TOP "/%s", mount_points[i]);
-		if (mkdir(path, 0755) && errno != EEXIST)
-			return err_sys(e, "make '%s'", path);
-	}
-	return missing;
-}
 
 /*
  * The image with what it lacks laid over it. An overlay without an upper
@@ -219,22 +95,22 @@ static int make_skeleton(int image, struct err *e)
  */
 static int mount_layers(int image, struct err *e)
 {
-	static const struct option options[] = {
+	static const struct fsmount_option options[] = {
 		{ "lowerdir", LAYER_TOP ":" LAYER_BOTTOM },
 		{ NULL, NULL },
 	};
 
 	if (mkdir(LAYER_BOTTOM, 0755) && errno != EEXIST)
 		return err_sys(e, "make '" LAYER_BOTTOM "'");
-	if (attach(image, LAYER_BOTTOM, e))
+	if (fsmount_attach(image, LAYER_BOTTOM, e))
 		return -e->code;
-	return fs_mount("overlay", options, SAFE | MOUNT_ATTR_RDONLY, e);
+	return fsmount_make("overlay", options, SAFE | MOUNT_ATTR_RDONLY, e);
 }
 
 /* Attached on "/", a mount covers the initramfs; then everyone moves in. */
 static int enter(int root, struct err *e)
 {
-	if (attach(root, "/", e))
+	if (fsmount_attach(root, "/", e))
 		return -e->code;
 	if (fchdir(root) || chroot("."))
 		return err_sys(e, "enter the image");
@@ -252,7 +128,7 @@ static const struct node dev_nodes[] = {
 	{ "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 },
 };
 
-static const struct option dev_links[] = {
+static const struct fsmount_option dev_links[] = {
 	{ "fd", "/proc/self/fd" },	 { "stdin", "/proc/self/fd/0" },
 	{ "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
 	{ "ptmx", "pts/ptmx" },
@@ -272,28 +148,28 @@ static int fill_dev(int dev)
 			return -1;
 	if (mkdirat(dev, "pts", 0755) || mkdirat(dev, "shm", 0755))
 		return -1;
-	return set_read_only(dev);
+	return fsmount_set_read_only(dev);
 }
 
 static int mount_dev(struct err *e)
 {
-	static const struct option options[] = {
+	static const struct fsmount_option options[] = {
 		{ "mode", "755" },
 		{ NULL, NULL },
 	};
-	static const struct option pts_options[] = {
+	static const struct fsmount_option pts_options[] = {
 		{ "mode", "620" },
 		{ "ptmxmode", "666" },
 		{ NULL, NULL },
 	};
-	auto_fd dev = fs_mount("tmpfs", options,
-			       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, e);
+	auto_fd dev = fsmount_make("tmpfs", options,
+				   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, e);
 
 	if (dev < 0)
 		return dev;
 	if (fill_dev(dev))
 		return err_sys(e, "fill '/dev'");
-	if (attach(dev, "/dev", e))
+	if (fsmount_attach(dev, "/dev", e))
 		return -e->code;
 	return mount_on("devpts", pts_options,
 			MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "/dev/pts", e);
@@ -307,7 +183,7 @@ int mounts_root(int devtmpfs, int sysfs, struct err *e)
 
 	if (image < 0)
 		return image;
-	missing = make_skeleton(image, e);
+	missing = skeleton_make(image, LAYER_TOP, e);
 	if (missing < 0)
 		return missing;
 	if (missing) {
@@ -318,23 +194,34 @@ int mounts_root(int devtmpfs, int sysfs, struct err *e)
 	if (enter(missing ? layers : image, e))
 		return -e->code;
 	if (mount_on("proc", NULL, SAFE | MOUNT_ATTR_NOEXEC, "/proc", e) ||
-	    attach(sysfs, "/sys", e))
+	    fsmount_attach(sysfs, "/sys", e))
 		return -e->code;
 	return mount_dev(e);
 }
 
 struct place {
 	const char *name; /* in the shared tmpfs */
-	const char *path;
+	const char *path; /* NULL: below another place */
 	mode_t mode;
 	bool jobs_own;
+	bool optional; /* only where the image has a folder */
 };
 
+/*
+ * What any user may write to on an ordinary system, and /run and /work. Not
+ * the rest of /var: it belongs to services, and images keep data there that an
+ * empty folder would hide.
+ */
 static const struct place tmp_places[] = {
-	{ "run", "/run", 0755, true },
-	{ "shm", "/dev/shm", 01777, false },
-	{ "work", "/work", 0755, true },
-	{ "tmp", "/tmp", 01777, false },
+	{ "run", "/run", 0755, true, false },
+	{ "run/lock", NULL, 01777, false, false },
+	{ "shm", "/dev/shm", 01777, false, false },
+	{ "work", "/work", 0755, true, false },
+	{ "tmp", "/tmp", 01777, false, false },
+	{ "vartmp", "/var/tmp", 01777, false, true },
+	/* Links in most images, to /run and /run/lock. */
+	{ "run", "/var/run", 0755, false, true },
+	{ "run/lock", "/var/lock", 01777, false, true },
 };
 
 /*
@@ -347,35 +234,47 @@ static const struct place tmp_places[] = {
 
 #define NR_TMP_PLACES (sizeof(tmp_places) / sizeof(*tmp_places))
 
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return !fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISDIR(st.st_mode);
+}
+
 static int add_place(int tmpfs, const struct place *p, struct err *e)
 {
 	auto_fd mount = -1;
 
-	if (mkdirat(tmpfs, p->name, p->mode))
-		return err_sys(e, "make '%s'", p->path);
-	mount = clone_mount(tmpfs, p->name);
+	if (p->optional && !is_folder(p->path))
+		return 0;
+	if (mkdirat(tmpfs, p->name, p->mode) && errno != EEXIST)
+		return err_sys(e, "make the folder '%s'", p->name);
+	if (!p->path)
+		return 0;
+	mount = fsmount_clone(tmpfs, p->name);
 	if (mount < 0)
 		return err_sys(e, "mount '%s'", p->path);
-	return attach(mount, p->path, e);
+	return fsmount_attach(mount, p->path, e);
 }
 
 /* What can be limited later must have a limit from the beginning. */
 int mounts_tmp(int initramfs, struct err *e)
 {
-	static const struct option options[] = {
+	static const struct fsmount_option options[] = {
 		{ "size", "1m" },
 		{ "nr_inodes", "1024" },
 		{ "mode", "755" },
 		{ NULL, NULL },
 	};
-	auto_fd tmpfs = fs_mount("tmpfs", options, SAFE, e);
+	auto_fd tmpfs = fsmount_make("tmpfs", options, SAFE, e);
 
 	if (tmpfs < 0)
 		return tmpfs;
 	/* Only what is attached somewhere can be cloned. */
 	if (mkdirat(initramfs, "tmpfs", 0700) && errno != EEXIST)
 		return err_sys(e, "make 'tmpfs' in the initramfs");
-	if (attach_at(tmpfs, initramfs, "tmpfs", e))
+	if (fsmount_attach_at(tmpfs, initramfs, "tmpfs", e))
 		return -e->code;
 	for (size_t i = 0; i < NR_TMP_PLACES; i++)
 		if (add_place(tmpfs, &tmp_places[i], e))
@@ -386,7 +285,7 @@ int mounts_tmp(int initramfs, struct err *e)
 static int resize(int tmpfs, uint64_t size, struct err *e)
 {
 	char bytes[24], inodes[24];
-	const struct option options[] = {
+	const struct fsmount_option options[] = {
 		{ "size", bytes },
 		{ "nr_inodes", inodes },
 		{ NULL, NULL },
@@ -399,7 +298,7 @@ static int resize(int tmpfs, uint64_t size, struct err *e)
 		 (unsigned long long)(INODES_MIN + size / BYTES_PER_INODE));
 	if (fs < 0)
 		return err_sys(e, "pick the file system 'tmpfs'");
-	if (set_options(fs, "tmpfs", options, e))
+	if (fsmount_set(fs, "tmpfs", options, e))
 		return -e->code;
 	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0))
 		return err_sys(e, "resize 'tmpfs'");
@@ -448,40 +347,32 @@ int mounts_guard_proc(struct err *e)
 	for (size_t i = 0; i < sizeof(proc_controls) / sizeof(*proc_controls);
 	     i++) {
 		const char *path = proc_controls[i];
-		auto_fd mount = clone_mount(AT_FDCWD, path);
+		auto_fd mount = fsmount_clone(AT_FDCWD, path);
 
 		if (mount < 0 && errno == ENOENT)
 			continue;
-		if (mount < 0 || set_read_only(mount))
+		if (mount < 0 || fsmount_set_read_only(mount))
 			return err_sys(e, "guard '%s'", path);
-		if (attach(mount, path, e))
+		if (fsmount_attach(mount, path, e))
 			return -e->code;
 	}
 	return 0;
 }
 
-#define BOOT_ID "/proc/sys/kernel/random/boot_id"
-
-/* The kernel makes a new UUID at each reading of the other file. */
+/* The kernel makes a new UUID at each reading of the first file. */
 int mounts_boot_id(int initramfs, struct err *e)
 {
 	auto_fd from = open("/proc/sys/kernel/random/uuid",
 			    O_RDONLY | O_CLOEXEC);
-	auto_fd to = openat(initramfs, "boot_id",
-			    O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
-	auto_fd mount = -1;
+	auto_fd file = -1;
 	char uuid[64];
-	ssize_t n;
+	ssize_t n = from < 0 ? -1 : read(from, uuid, sizeof(uuid));
 
-	if (from < 0 || to < 0)
+	if (n <= 0)
 		return err_sys(e, "make a boot id");
-	n = read(from, uuid, sizeof(uuid));
-	if (n <= 0 || write(to, uuid, (size_t)n) != n)
-		return err_sys(e, "make a boot id");
-	mount = clone_mount(initramfs, "boot_id");
-	if (mount < 0 || set_read_only(mount))
-		return err_sys(e, "mount a boot id");
-	return attach(mount, BOOT_ID, e);
+	file = fsmount_cover(initramfs, "boot_id", uuid, (size_t)n,
+			     "/proc/sys/kernel/random/boot_id", e);
+	return file < 0 ? file : 0;
 }
 
 void mounts_calm_log(void)

@@ -8,8 +8,8 @@
  *
  * The job's root is the image, read-only and nosuid, nodev. On it, each its
  * own mount: /proc, /sys (read-only), a small /dev (read-only), and /tmp,
- * /run, /dev/shm and /work, which share one size-limited tmpfs. init moves
- * into that root as well; the initramfs lies under it, covered for ever.
+ * /var/tmp, /run, /dev/shm and /work, which share one size-limited tmpfs. init
+ * moves into that root as well; the initramfs lies under it, covered for ever.
  *
  * All functions return 0 or a descriptor, or -errno with *e set.
  */
@@ -31,8 +31,8 @@ int mounts_cgroup(struct err *e);
 
 /*
  * Make the image the root directory, with /proc, /sys and /dev. An image
- * that lacks one of the directories that something is mounted on gets an
- * overlay with the missing ones. Consumes the sysfs mount.
+ * that lacks something of what is mounted on gets an overlay with it. Consumes
+ * the sysfs mount.
  */
 int mounts_root(int devtmpfs, int sysfs, struct err *e);
 

@@ -218,19 +218,103 @@ def test_shell_pipes():
     eq((r.out, r.err, r.result), (b"a\nin", b"b\n", b"c\n"))
 
 
+def image_of(name, files, links=(), programs=()):
+    """An image with busybox, these files (folders end with a slash), links and programs."""
+    tree = os.path.join(FOLDER, "any", name)
+    shutil.rmtree(tree, ignore_errors=True)
+    for path, data in {"bin/": "", **files}.items():
+        os.makedirs(os.path.join(tree, os.path.dirname(path)), exist_ok=True)
+        if not path.endswith("/"):
+            with open(os.path.join(tree, path), "w") as f:
+                f.write(data)
+    for path, to in links:
+        os.symlink(to, os.path.join(tree, path))
+    for program in ("/bin/busybox", *programs):
+        shutil.copy(program, os.path.join(tree, "bin"))
+    os.symlink("busybox", tree + "/bin/sh")
+    return build_image(name, tree)
+
+
 def test_any_image():
     """an image without the usual folders works unmodified"""
-    d = tempfile.mkdtemp(prefix="husk-e2e-")
-    root = os.path.join(d, "root")
-    os.makedirs(root + "/bin")
-    for b in ("/bin/busybox",):
-        shutil.copy(b, root + "/bin/sh")
-    image = os.path.join(d, "image")
-    subprocess.run([os.path.join(ROOT, "build/husk-image"), "build", "--from", root, "-o", image],
-                   check=True, stdout=subprocess.DEVNULL)
+    image = image_of("bare", {})
     r = husk("/bin/sh", "-c", "echo here; echo x > /tmp/f; echo /*; cd /work && echo ok", options=["--image", image])
-    shutil.rmtree(d)
-    eq((r.rc, r.out), (0, b"here\n/bin /dev /proc /run /sys /tmp /work\nok\n"), "%r" % r)
+    eq((r.rc, r.out), (0, b"here\n/bin /dev /etc /proc /run /sys /tmp /var /work\nok\n"), "%r" % r)
+
+
+# The first address of each kind that a libc has for each word.
+LOOKUP = r"""
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <sys/socket.h>
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		for (int six = 0; six < 2; six++) {
+			struct addrinfo hint = { .ai_family = six ? AF_INET6 : AF_INET, .ai_socktype = SOCK_STREAM }, *a;
+			char text[99];
+			int e = getaddrinfo(argv[i], NULL, &hint, &a);
+			if (e) {
+				printf("%s: %s\n", argv[i], gai_strerror(e));
+				continue;
+			}
+			printf("%s\n", inet_ntop(hint.ai_family, six ?
+				(void *)&((struct sockaddr_in6 *)a->ai_addr)->sin6_addr :
+				(void *)&((struct sockaddr_in *)a->ai_addr)->sin_addr, text, sizeof(text)));
+		}
+	}
+	return 0;
+}
+"""
+
+OWN_HOSTS = "127.0.0.9 mine\n::9 mine"
+ELSEWHERE = "nameserver 192.0.2.1\nnameserver 2001:db8::1\n"
+# What docker export leaves, a tar without any, what others may have.
+IMAGES = {
+    "nothing": ({}, ()),
+    "exported": ({"etc/hosts": "", "etc/resolv.conf": "", "var/tmp/": "", "var/spool/": ""},
+                 [("var/run", "/run"), ("var/lock", "../run/lock")]),
+    "no-files": ({"etc/passwd": "", "var/lib/": ""}, ()),
+    "dangling": ({"etc/nsswitch.conf": "passwd: files\nhosts: dns\n", "var/": ""},
+                 [("etc/hosts", "/run/no/hosts"), ("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf"),
+                  ("var/tmp", "/tmp"), ("var/run", "nowhere")]),
+    "folders": ({"etc/hosts/": "", "etc/nsswitch.conf/": "", "etc/resolv.conf/": "", "var/tmp/x/": "", "var/run/x/": "",
+                 "var/lock/x/": ""}, ()),
+    "own": ({"etc/hosts": OWN_HOSTS, "etc/nsswitch.conf": "hosts: dns [!SUCCESS=return] files\n",
+             "etc/resolv.conf": ELSEWHERE}, ()),
+    "linked": ({"private/etc/hosts": OWN_HOSTS, "private/var/tmp/": "", "private/var/run/": ""},
+               [("etc", "/private/etc"), ("var", "private/var"), ("private/etc/nsswitch.conf", "gone")]),
+}
+# What a link leads to is laid over by nothing: these run, without names.
+PLACELESS = {
+    "no-etc": ({}, [("etc", "/nowhere")]),
+    "round": ({}, [("etc", "etc")]),
+    "no-hosts": ({"private/etc/": ""}, [("etc", "/private/etc")]),
+    "hosts-folder": ({"private/etc/hosts/": ""}, [("etc", "/private/etc")]),
+}
+
+
+def test_names_in_any_image():
+    """localhost and the own name resolve with glibc, musl and busybox; /var/tmp, /var/run, /var/lock are scratch"""
+    glibc = compile_static(os.path.join(FOLDER, "lookup-glibc"), LOOKUP)
+    musl = compile_static(os.path.join(FOLDER, "lookup-musl"), LOOKUP, cc="musl-gcc")
+    script = ("lookup-glibc localhost there; lookup-musl localhost there; "
+              "for n in localhost there; do busybox nc $n 1; done 2>&1 | busybox grep -c refused; "
+              "for d in /var/tmp /var/run /run/lock; do echo x >$d/x1 || echo $d; done; "
+              "[ -e /var/lock ] && { echo >/var/lock/x2 && busybox cat /run/lock/x2 || echo lock; } || echo; "
+              "[ $1 = 0 ] || lookup-glibc mine; echo >/etc/hosts || echo fixed")
+    for name, (files, links) in IMAGES.items():
+        image = image_of(name, files, links, (glibc, musl))
+        own = OWN_HOSTS in files.values()
+        r = husk("/bin/sh", "-c", script, "sh", str(int(own)), options=["--image", image, "--hostname", "there"])
+        want = "127.0.0.1\n::1\n" * 4 + "2\n\n" + "127.0.0.9\n::9\n" * own + "fixed\n"
+        if name == "dangling":  # its own /var/run, which leads nowhere
+            want = want.replace("2\n", "2\n/var/run\n")
+        eq(r.out.decode(), want, "%s: %r" % (name, r))
+    for name, (files, links) in PLACELESS.items():
+        r = husk("/bin/sh", "-c", "echo here", options=["--image", image_of(name, files, links)])
+        eq((r.rc, r.out), (0, b"here\n"), name)
 
 
 main()

@@ -472,16 +472,29 @@ def scratch(name, data=b""):
     return path
 
 
-def static_image(program, source):
-    """An image with a static program of this C source in /bin, and the folders that are mounted on."""
-    tree, image = os.path.join(FOLDER, "static"), os.path.join(FOLDER, "static.ext4")
-    for name in ("bin", "proc", "sys", "dev", "tmp", "run", "work"):
-        os.makedirs(os.path.join(tree, name), exist_ok=True)
-    subprocess.run(["gcc", "-x", "c", "-Os", "-static", "-nostdlib", "-o", os.path.join(tree, "bin", program), "-"],
-                   input=source.encode(), check=True)
+def build_image(name, tree):
+    """The image NAME.ext4 of a folder."""
+    image = os.path.join(FOLDER, name + ".ext4")
     subprocess.run([os.path.join(ROOT, "build/husk-image"), "build", "--from", tree, "-o", image],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return image
+
+
+def compile_static(path, source, *flags, cc="gcc"):
+    """A static program of C source."""
+    subprocess.run([cc, "-x", "c", "-Os", "-static", *flags, "-o", path, "-"], input=source.encode(), check=True,
+                   stderr=subprocess.DEVNULL)
+    return path
+
+
+def static_image(program, source):
+    """An image with a static program of this C source in /bin, and all that is mounted on."""
+    tree = os.path.join(FOLDER, "static-" + program)
+    for name in ("bin", "proc", "sys", "dev", "tmp", "run", "work", "etc", "var/tmp"):
+        os.makedirs(os.path.join(tree, name), exist_ok=True)
+    scratch("static-%s/etc/hosts" % program)
+    compile_static(os.path.join(tree, "bin", program), source, "-nostdlib")
+    return build_image("static-" + program, tree)
 
 
 def head_of(path, n):
