@@ -39,6 +39,8 @@
 #include "report.h"
 #include "run.h"
 #include "serve.h"
+#include "sysctl.h"
+#include "user.h"
 
 #define SEED_LEN sizeof(((struct husk_job *)0)->seed)
 
@@ -135,8 +137,7 @@ static int boot(struct init *in, struct err *e)
 		return -e->code;
 	if (mounts_root(in->report.devtmpfs, sysfs, e) || bring_lo_up(e))
 		return -e->code;
-	mounts_calm_log();
-	if (names_cover(&in->names, in->initramfs, e))
+	if (sysctl_set_up(e) || names_cover(&in->names, in->initramfs, e))
 		return -e->code;
 	cgroup2 = mounts_cgroup(e);
 	if (cgroup2 < 0)
@@ -380,7 +381,10 @@ static int run(struct init *in, struct err *e)
 {
 	struct err why = { 0 };
 	struct husk_end end = { 0 };
+	char user[USER_NAME_MAX + 1];
 
+	user_name(in->job.terms.uid, user);
+	job_set_user(&in->job, user);
 	if (renew(in, e) || settle(in, &in->job.terms, in->job.hold, e))
 		return -e->code;
 	switch (run_start(&in->run, &in->job, &why)) {

@@ -9,13 +9,8 @@
 #include "job.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
-
-static const char *const env_defaults[JOB_NR_DEFAULTS] = {
-	"PATH=" HUSK_DEFAULT_PATH,
-	"HOME=" HUSK_WORKDIR,
-	"LANG=C.UTF-8",
-};
 
 int64_t job_frame_len(const struct husk_frame *f)
 {
@@ -192,24 +187,36 @@ static const char *env_value(const char *entry, const char *name, size_t len)
 	return entry + len + 1;
 }
 
+void job_set_user(struct job *job, const char *name)
+{
+	snprintf(job->user, sizeof(job->user), "USER=%s", name);
+	snprintf(job->logname, sizeof(job->logname), "LOGNAME=%s", name);
+}
+
 void job_envp(const struct job *job, const char **envp)
 {
+	const char *defaults[JOB_NR_DEFAULTS] = {
+		"PATH=" HUSK_DEFAULT_PATH,
+		"HOME=" HUSK_WORKDIR,
+		"LANG=C.UTF-8",
+		job->user,
+		job->logname,
+	};
 	const char *s = job->envs;
-	bool named[JOB_NR_DEFAULTS] = { false };
 
 	for (uint32_t i = 0; i < job->envc; i++) {
 		for (int d = 0; d < JOB_NR_DEFAULTS; d++) {
-			const char *def = env_defaults[d];
+			const char *def = defaults[d];
 
 			if (env_value(s, def, strcspn(def, "=")))
-				named[d] = true;
+				defaults[d] = "";
 		}
 		*envp++ = s;
 		s += strlen(s) + 1;
 	}
 	for (int d = 0; d < JOB_NR_DEFAULTS; d++)
-		if (!named[d])
-			*envp++ = env_defaults[d];
+		if (*defaults[d])
+			*envp++ = defaults[d];
 	*envp = NULL;
 }
 

@@ -16,6 +16,8 @@
 
 #include <husk/proto.h>
 
+#include "user.h"
+
 /*
  * The uid under which init waits while a job of uid 0 runs, so that no job
  * is ever "the same user" as PID 1. No job may ask for it.
@@ -43,6 +45,9 @@ struct job {
 	const char *workdir;   /* absolute */
 	const char *args;      /* argc strings, one behind the other */
 	const char *envs;      /* envc strings, each NAME=VALUE */
+	/* The same of its user, once job_set_user has been called. */
+	char user[sizeof("USER=") + USER_NAME_MAX];
+	char logname[sizeof("LOGNAME=") + USER_NAME_MAX];
 };
 
 #define JOB_HOSTNAME_MAX HUSK_HOSTNAME_MAX
@@ -51,7 +56,7 @@ struct job {
 #define JOB_GO_MAX (sizeof(struct husk_go) + JOB_HOSTNAME_MAX)
 
 /* Variables that a job has unless its own environment names them. */
-#define JOB_NR_DEFAULTS 3
+#define JOB_NR_DEFAULTS 5
 
 /*
  * Check the header of a frame from the host: a JOB, REST or GO. Returns the
@@ -73,6 +78,9 @@ int job_parse_go(const void *buf, size_t len, char *name, struct job *job);
 
 /* The time of day when the CPU's counter is at `counter`, in ns. */
 uint64_t job_realtime(const struct job *job, uint64_t counter);
+
+/* What the job's user is called, for the environment. */
+void job_set_user(struct job *job, const char *name);
 
 /* Fill argv with argc pointers and a NULL. */
 void job_argv(const struct job *job, const char **argv);

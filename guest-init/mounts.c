@@ -374,12 +374,3 @@ int mounts_boot_id(int initramfs, struct err *e)
 			     "/proc/sys/kernel/random/boot_id", e);
 	return file < 0 ? file : 0;
 }
-
-void mounts_calm_log(void)
-{
-	auto_fd fd = open("/proc/sys/vm/oom_dump_tasks", O_WRONLY | O_CLOEXEC);
-
-	/* Without it the log is only longer. */
-	if (fd >= 0 && write(fd, "0", 1) < 0)
-		return;
-}

@@ -59,10 +59,4 @@ int mounts_guard_proc(struct err *e);
  */
 int mounts_boot_id(int initramfs, struct err *e);
 
-/*
- * Keep the kernel from logging a table of all tasks at each kill for want of
- * memory: a job could spend its time on filling the log with it.
- */
-void mounts_calm_log(void);
-
 #endif

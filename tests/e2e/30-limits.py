@@ -4,7 +4,9 @@
 Shows of issue 2: --memory, --cpus, --pids, --tmp-size, --env, --workdir,
 --user, --hostname; "each run has its own empty /tmp and work folder"; "there
 is no network interface but lo"; that a job, root or not, gets nowhere near
-init, the disk or the kernel's controls; and the guest's clock.
+init, the disk or the kernel's controls; and the guest's clock. Of issue 11,
+B: names that resolve, memory that is only reserved, /var/tmp and /var/lock,
+USER, ports below 1024, ping, and many processes.
 """
 
 from lib import *
@@ -25,6 +27,41 @@ def test_pids():
     eq(r.status["pids_peak"], 20)
 
 
+# Threads of a few instructions without a stack, until there can be no more.
+MANY = r"""
+static long call(long n, long a, long b, long c)
+{
+	__asm__ volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+	return n;
+}
+static long idle_thread(void)
+{
+	long r;
+	__asm__ volatile("syscall; test %%eax, %%eax; jnz 2f; 1: mov $34, %%eax; syscall; jmp 1b; 2:"
+			 : "=a"(r) : "0"(56L), "D"(0x10f00L), "S"(0L), "d"(0L) : "rcx", "r11", "memory");
+	return r;
+}
+void _start(void)
+{
+	int n = 1;
+	while (idle_thread() > 0)
+		n++;
+	call(1, 1, (long)&n, sizeof(n));
+	call(231, 0, 0, 0);
+}
+"""
+
+
+def test_many_pids():
+    """--pids is kept where the kernel would have had less: 512 in a small machine, thousands in a larger"""
+    image = static_image("many", MANY)
+    for memory, pids in (("64M", 512), ("256M", 4000)):
+        r = husk("many", options=["--image", image, "--memory", memory, "--pids", str(pids)])
+        eq((r.rc, struct.unpack("<i", r.out)[0], r.status["pids_peak"]), (0, pids, pids), memory)
+    r = husk("cat", "/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max", options=["--pids", "4194304"])
+    eq(r.out, b"4194304\n4194304\n")
+
+
 def test_fork_bomb():
     """a fork bomb that does not stop dies at the time limit, output is kept"""
     p = start("sh", "-c", "echo up; read x; f() { f | f & f; }; f",
@@ -38,10 +75,10 @@ def test_fork_bomb():
 
 
 def test_tmp_size():
-    """--tmp-size bounds /tmp, /work, /run and /dev/shm together"""
-    cmd = ("for d in /tmp /work /run /dev/shm; do "
-           "dd if=/dev/zero of=$d/x bs=1M count=3 2>/dev/null; done; "
-           "du -cm /tmp /work /run /dev/shm | tail -1; "
+    """--tmp-size bounds /tmp, /var/tmp, /work, /run and /dev/shm together"""
+    cmd = ("for d in /tmp /var/tmp /work /run /var/lock /dev/shm; do "
+           "dd if=/dev/zero of=$d/x bs=1M count=2 2>/dev/null; done; "
+           "du -cm /tmp /var/tmp /work /run /dev/shm | tail -1; "
            "dd if=/dev/zero of=/tmp/y bs=1M count=100 2>&1 | grep -c 'No space'")
     r = husk("sh", "-c", cmd, options=["--tmp-size", "8M"])
     lines = r.out.split(b"\n")
@@ -53,10 +90,10 @@ def test_read_only_root():
     """nothing but scratch folders is writable, even to root"""
     code = ("import os\n"
             "bad=[]\n"
-            "for d in ['/','/etc','/usr','/bin','/proc/sys/kernel','/sys/kernel','/sys/fs/cgroup','/var']:\n"
+            "for d in ['/','/etc','/usr','/bin','/proc/sys/kernel','/sys/kernel','/sys/fs/cgroup','/var','/var/log']:\n"
             "  try: open(d+'/x','w'); bad.append(d)\n"
             "  except OSError: pass\n"
-            "for f in ['/proc/sys/kernel/hostname','/proc/sysrq-trigger','/proc/sys/vm/drop_caches']:\n"
+            "for f in ['/proc/sys/kernel/hostname','/proc/sysrq-trigger','/proc/sys/vm/drop_caches','/etc/hosts']:\n"
             "  try: open(f,'w').write('x'); bad.append(f)\n"
             "  except OSError: pass\n"
             "print(bad)\n")
@@ -77,12 +114,17 @@ def test_user():
     eq(husk("sh", "-c", "id -u; id -g").out, b"65534\n65534\n")
 
 
+SCRATCH = "/tmp /var/tmp /work /run /run/lock /dev/shm"
+
+
 def test_scratch_of_its_own():
-    """each run starts with an empty /tmp, /work, /run, /dev/shm that it can write"""
-    cmd = "ls -A /tmp /work /run /dev/shm | grep -v : | grep .; for d in /tmp /work /run /dev/shm; do echo x > $d/left || exit 9; done; exit 0"
-    for _ in range(2):
-        r = husk("sh", "-c", cmd)
-        eq((r.rc, r.out), (0, b""), "%r" % r)
+    """each run starts with an empty /tmp, /var/tmp, /work, /run, /dev/shm that it can write"""
+    cmd = ("ls -A %s | grep -v : | grep -v '^lock$' | grep .; "
+           "for d in %s /var/run /var/lock; do echo x > $d/left || exit 9; done; "
+           "stat -c %%a /tmp /var/tmp /dev/shm /run/lock /var/lock/ | sort -u" % (SCRATCH, SCRATCH))
+    for user in ("65534", "0", "1000"):
+        r = husk("sh", "-c", cmd, options=["--user", user])
+        eq((r.rc, r.out), (0, b"1777\n"), "%r" % r)
 
 
 def test_environment():
@@ -93,6 +135,7 @@ def test_environment():
     got = dict(line.split("=", 1) for line in r.out.decode().strip().split("\n"))
     eq((got.pop("A"), got.pop("B"), got.pop("HOME")), ("2", "x=y z", "/h"))
     eq((got.pop("PATH").split(":")[-1], got.pop("LANG")), ("/bin", "C.UTF-8"))
+    eq((got.pop("USER"), got.pop("LOGNAME")), ("nobody", "nobody"))
     eq(got, {"V%d" % i: str(i) for i in range(252)})
     r = husk_raw(["run", "--env", "A=1", "--env", "B=2", "--env", "C=3", "--env", "D=4", "--env", "E=5", *many,
                   "--", "true"])
@@ -104,6 +147,92 @@ def test_workdir_hostname():
     """--workdir and --hostname"""
     r = husk("sh", "-c", "pwd; uname -n; cd; pwd", options=["--workdir", "/usr/lib", "--hostname", "judge-7"])
     eq(r.out, b"/usr/lib\njudge-7\n/work\n")
+
+
+def test_names():
+    """localhost and the machine's name resolve, with and without --hostname"""
+    code = ("for $n ('localhost', `uname -n` =~ /(.*)/) { for $f (AF_INET, AF_INET6) {"
+            "  ($e, $a) = getaddrinfo($n, '', {family => $f, socktype => SOCK_STREAM});"
+            "  ($e, $h) = $e ? ($e, $e) : getnameinfo($a->{addr}, NI_NUMERICHOST, NIx_NOSERV); print qq($n $h\n) } }")
+    for name in ("husk", "judge-7.example", "n" * 64):
+        r = husk("perl", "-MSocket=:DEFAULT,getaddrinfo,getnameinfo,NI_NUMERICHOST,NIx_NOSERV", "-e", code,
+                 options=["--hostname", name])
+        eq(r.out.decode(), "localhost 127.0.0.1\nlocalhost ::1\n%s 127.0.0.1\n%s ::1\n" % (name, name), "%r" % r)
+
+
+def test_user_names():
+    """USER and LOGNAME are the user's name in the image, or its number, unless set"""
+    for user, name in (("65534", "nobody"), ("0", "root"), ("1", "daemon"), ("12345", "12345")):
+        r = husk("sh", "-c", "echo $USER $LOGNAME", options=["--user", user])
+        eq(r.out.decode(), "%s %s\n" % (name, name))
+    eq(husk("sh", "-c", "echo $USER $LOGNAME", options=["--env", "USER=u"]).out, b"u nobody\n")
+    r = husk("python3", "-c", "import getpass; print(getpass.getuser())", options=["--user", "12345"])
+    eq(r.out, b"12345\n", "%r" % r)
+
+
+def test_low_ports_and_ping():
+    """any user may listen below port 1024 and ping"""
+    code = ("import socket,struct\n"
+            "for fam,addr in ((socket.AF_INET,'127.0.0.1'),(socket.AF_INET6,'::1')):\n"
+            "  for port in (1,80,443): socket.socket(fam).bind((addr,port))\n"
+            "for fam,proto,kind,addr in ((socket.AF_INET,1,8,'127.0.0.1'),(socket.AF_INET6,58,128,'::1')):\n"
+            "  s=socket.socket(fam,socket.SOCK_DGRAM,proto); s.connect((addr,0))\n"
+            "  s.send(struct.pack('>BBHHH',kind,0,0,0,1)+b'ping'); print(s.recv(100)[8:].decode())\n")
+    for user in ("65534", "1000:2147483647", "0"):
+        r = husk("python3", "-c", code, options=["--user", user])
+        eq((r.rc, r.out), (0, b"ping\nping\n"), "%r" % r)
+
+
+# 800 MB of static memory. With a word: fork (its child writes a page), mmap
+# (16 GiB more), or touch: all of it.
+LARGE = r"""
+static long long a[100000000];
+static long call(long n, long x, long y, long z, long flags)
+{
+	register long r10 __asm__("r10") = flags;
+	register long r8 __asm__("r8") = -1;
+	register long r9 __asm__("r9") = 0;
+	__asm__ volatile("syscall" : "+a"(n) : "D"(x), "S"(y), "d"(z), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return n;
+}
+void work(long *sp)
+{
+	char *how = (char *)sp[2], *p = (char *)a;
+	long rc = 0, size = sizeof(a), child;
+	if (sp[0] > 1 && *how == 'f') {
+		child = call(57, 0, 0, 0, 0);
+		if (!child) {
+			a[1000] = 7;
+			call(231, 0, 0, 0, 0);
+		}
+		rc = child < 0 || call(61, child, 0, 0, 0) != child;
+	} else if (sp[0] > 1) {
+		if (*how == 'm') {
+			size = 16L << 30;
+			p = (char *)call(9, 0, size, 3, 0x22);
+			rc = (long)p < 0 && (long)p > -4096;
+		}
+		if (!rc && how[1] == 't')
+			for (long i = 0; i < size; i += 4096)
+				p[i] = 1;
+	}
+	call(231, rc, 0, 0, 0);
+}
+__asm__(".globl _start; _start: mov %rsp, %rdi; and $-16, %rsp; call work");
+"""
+
+
+def test_reserved_memory():
+    """memory that is only reserved costs nothing, static, mapped or forked; touched it is oom"""
+    image = static_image("large", LARGE)
+    for word in ("-", "fork", "m-"):
+        r = husk("large", word, options=["--image", image, "--memory", "256M"])
+        eq((r.rc, r.status["verdict"]), (0, "exited"), word)
+        check(r.status["memory_peak"] < 16 << 20, "%s: %r" % (word, r))
+    for word in ("-t", "mt"):
+        r = husk("large", word, options=["--image", image, "--memory", "256M"])
+        eq((r.rc, r.status["verdict"]), (137, "oom"), word)
 
 
 def test_clock():

@@ -146,6 +146,35 @@ static void defaults_fill_an_empty_environment(void **state)
 	free(mem);
 }
 
+static void the_user_is_a_default_once_it_is_known(void **state)
+{
+	struct payload p = { .head = { .argc = 1, .envc = 1, .pids_max = 1,
+				       .tmp_size = 1 } };
+	char longest[USER_NAME_MAX + 1] = "";
+	const char *envp[1 + JOB_NR_DEFAULTS + 1];
+	struct job job;
+	void *mem;
+
+	(void)state;
+	add(&p, "");
+	add(&p, "/");
+	add(&p, "x");
+	add(&p, "USER=me");
+	assert_int_equal(parse(&p, sizeof(p.head) + p.len, &job, &mem), 0);
+	job_envp(&job, envp);
+	assert_null(job_getenv(envp, "LOGNAME"));
+	job_set_user(&job, "nobody");
+	job_envp(&job, envp);
+	assert_string_equal(job_getenv(envp, "LOGNAME"), "nobody");
+	assert_string_equal(job_getenv(envp, "USER"), "me");
+	assert_null(envp[5]);
+	memset(longest, 'u', USER_NAME_MAX);
+	job_set_user(&job, longest);
+	job_envp(&job, envp);
+	assert_string_equal(job_getenv(envp, "LOGNAME"), longest);
+	free(mem);
+}
+
 static void refuses_every_shorter_payload(void **state)
 {
 	struct payload p = usual_payload();
@@ -436,6 +465,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_a_job),
 		cmocka_unit_test(defaults_fill_an_empty_environment),
+		cmocka_unit_test(the_user_is_a_default_once_it_is_known),
 		cmocka_unit_test(refuses_every_shorter_payload),
 		cmocka_unit_test(refuses_numbers_without_sense),
 		cmocka_unit_test(refuses_strings_without_sense),
