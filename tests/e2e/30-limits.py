@@ -128,19 +128,15 @@ def test_scratch_of_its_own():
 
 
 def test_environment():
-    """--env sets, repeats and overrides, 256 times; nothing of the host's leaks"""
-    many = [x for i in range(252) for x in ("--env", "V%d=%d" % (i, i))]
+    """--env sets, repeats and overrides, a thousand times; nothing of the host's leaks"""
+    many = [x for i in range(1000) for x in ("--env", "V%d=%d" % (i, i))]
     r = husk("env", options=["--env", "A=1", "--env", "B=x=y z", "--env", "A=2", "--env", "HOME=/h", *many],
              env=dict(ENV, LEAK="secret"))
     got = dict(line.split("=", 1) for line in r.out.decode().strip().split("\n"))
     eq((got.pop("A"), got.pop("B"), got.pop("HOME")), ("2", "x=y z", "/h"))
     eq((got.pop("PATH").split(":")[-1], got.pop("LANG")), ("/bin", "C.UTF-8"))
     eq((got.pop("USER"), got.pop("LOGNAME")), ("nobody", "nobody"))
-    eq(got, {"V%d" % i: str(i) for i in range(252)})
-    r = husk_raw(["run", "--env", "A=1", "--env", "B=2", "--env", "C=3", "--env", "D=4", "--env", "E=5", *many,
-                  "--", "true"])
-    eq(r.rc, 125, "257 variables")
-    one_line(r)
+    eq(got, {"V%d" % i: str(i) for i in range(1000)})
 
 
 def test_workdir_hostname():

@@ -35,7 +35,7 @@ def test_options():
     wrong(["--timeout"], "--timeout")
     wrong(["--result-fd", "77", *TRUE], "77")
     wrong(["--result", "/tmp/a", "--result-fd", "5", *TRUE], "--result")
-    wrong(["--env", "NOEQUALS", *TRUE], "NOEQUALS")
+    wrong(["--env", "=nameless", *TRUE], "=nameless")
     wrong([], "COMMAND")
 
 
