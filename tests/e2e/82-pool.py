@@ -282,7 +282,7 @@ def test_wrong_requests():
     wrong([os.urandom(4000)])
     wrong([b"GET / HTTP/1.0\r\n\r\n"], [null] * 3)
     wrong([head(1, 100) + b"\0" * 100])
-    wrong([head(1, 100, version=2) + b"\0" * 100], [null] * 3)
+    wrong([head(1, 100, version=1) + b"\0" * 100], [null] * 3)
     wrong([head(1, 1 << 30)])
     wrong([head(2, 4) + struct.pack("<I", 15)])
     good = good_request()
@@ -325,7 +325,7 @@ def test_wrong_requests():
 def good_request():
     """The bytes of: sh -c 'echo up; sleep 1000', three descriptors."""
     strings = b"h\0/\0\0sh\0-c\0echo up; sleep 1000\0"
-    fixed = struct.pack("<5Q7I", 0, 0, 0, 0, (1 << 64) - 1, 512, 65534, 65534, 0, 3, 0, 0)
+    fixed = struct.pack("<6Q6I", 0, 0, 0, 0, (1 << 64) - 1, 1 << 24, 512, 65534, 65534, 0, 3, 0)
     return head(1, len(fixed) + len(strings)) + fixed + strings
 
 

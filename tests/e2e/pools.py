@@ -105,7 +105,7 @@ def answer(s):
         return b""
 
 
-def head(kind, n, version=1, magic=b"POOL"):
+def head(kind, n, version=2, magic=b"POOL"):
     return magic + struct.pack("<HHI", version, kind, n)
 
 
