@@ -242,6 +242,10 @@ def test_system_calls():
     os.close(r)
     # Pipes of somebody else: they cannot be opened anew, so each write asks first.
     add(traced(as_user(argv("echo", "x"))))
+    # A terminal of somebody else: it cannot be opened anew, nor told not to wait, so the vCPU polls.
+    master, slave = os.openpty()
+    add(traced(as_user(argv("echo", "x")), stdout=slave))
+    os.close(slave), os.close(master)
     add(without_vdso(lambda: traced(argv("true"))))
     for kind in used:
         eq(sorted(allowed[kind] - used[kind]), [], "allowed for a %s and never used" % kind)
