@@ -8,6 +8,9 @@ next job works. What a job may do with a namespace of its own counts, too:
 "nested" attacks are done by the root of one.
 """
 
+import ctypes
+import mmap
+
 from inner import *
 
 # ---- too much of something ----
@@ -331,9 +334,22 @@ say(bad)
 """, out=b"[]")
 
 
+def survives(code):
+    """Whether a program of this host may do that, too."""
+    pid = os.fork()
+    if not pid:
+        m = mmap.mmap(-1, 4096, prot=7)
+        m[:16] = (code + b"\xc3").ljust(16, b"\xcc")
+        ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(m)))()
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0
+
+
 def test_instructions():
     """port access, HLT, CLI, MSRs, hypercalls and vmrun by a program: a signal to it, no more"""
-    attack(r"""
+    # QEMU 10's processor lets any program do these two, the host's own as well: that is no hole of a guest's.
+    free = [name for name, code in (("invd", b"\x0f\x08"), ("wbinvd", b"\x0f\x09")) if survives(code)]
+    attack("free = %r" % free + r"""
 m = mmap.mmap(-1, 4096, prot=7)
 at = ctypes.addressof(ctypes.c_char.from_buffer(m))
 # Each would do harm in the kernel; behind each a ret. Not iretq: any program may,
@@ -350,6 +366,7 @@ names = {
 }
 lived = []
 for name, code in names.items():
+    if name in free: continue
     m[:16] = (code + b'\xc3').ljust(16, b'\xcc')
     if child(lambda: ctypes.CFUNCTYPE(None)(at)()) >= 0: lived.append(name)
 # To the hypervisor: only a kernel is listened to.
