@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,15 +40,15 @@ static int take_text(struct pax *p, const struct keyword *k,
 {
 	char **to = (char **)((char *)p + k->off);
 
-	/* A global header's are copied for each entry: no longer than useful.
-	 */
-	if (strlen(r->value) != r->len || r->len > PATH_MAX)
+	if (strlen(r->value) != r->len)
 		return bad_value(r, e);
 	free(*to);
 	*to = NULL;
 	if (!r->len)
 		return 0;
-	*to = strdup(r->value);
+	/* Copied for each entry by a global header: cut where it is too long
+	 * anyway, which is said with the entry's name. */
+	*to = strndup(r->value, PATH_MAX);
 	return *to ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
@@ -196,14 +197,20 @@ static int take_libarchive_xattr(struct pax *p, const struct record *r,
 	return put_xattr(p, name, r->value, len, e);
 }
 
-static int refuse_acl(struct pax *p, const struct record *r, struct err *e)
+/*
+ * The same list as SCHILY.xattr.system.posix_acl_*, as text, which nobody
+ * reads: it goes by that name to where all are refused (tree_set_xattr).
+ */
+static int take_acl(struct pax *p, const struct record *r, struct err *e)
 {
-	(void)p;
-	if (!r->len)
-		return 0;
-	return err_set(e, EINVAL,
-		       "access control lists are not supported "
-		       "(make the archive without --acls)");
+	char name[PAX_XATTR_NAME_MAX + 2];
+
+	snprintf(name, sizeof(name), "system.posix_acl_%s",
+		 r->key + strlen("SCHILY.acl."));
+	if (r->len)
+		return put_xattr(p, name, r->value, r->len, e);
+	drop_xattr(p, name);
+	return 0;
 }
 
 #define MEMBER(m) offsetof(struct pax, m)
@@ -233,7 +240,7 @@ static const struct keyword others[] = {
 	{ .key = "GNU.sparse.numbytes", .take = take_map_length },
 	{ .key = "GNU.sparse.map", .take = take_map },
 	{ .key = "SCHILY.xattr.", .take = take_schily_xattr },
-	{ .key = "SCHILY.acl.", .take = refuse_acl },
+	{ .key = "SCHILY.acl.", .take = take_acl },
 	{ .key = "LIBARCHIVE.xattr.", .take = take_libarchive_xattr },
 	{ .key = "RHT.security.selinux", .take = take_selinux },
 	{ 0 },

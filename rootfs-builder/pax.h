@@ -4,8 +4,9 @@
  * that others added: SCHILY.xattr. and RHT.security.selinux (star, GNU tar),
  * LIBARCHIVE.xattr. (bsdtar), GNU.sparse. 0.0, 0.1 and 1.0.
  *
- * Unknown keywords are ignored, as POSIX says, except those whose loss would
- * change a file's rights: access control lists are refused.
+ * Unknown keywords are ignored, as POSIX says. Access control lists
+ * (SCHILY.acl.) are taken as the attributes that Linux has them in, whose loss
+ * would change a file's rights: the tree refuses them.
  */
 #ifndef HUSK_ROOTFS_PAX_H
 #define HUSK_ROOTFS_PAX_H

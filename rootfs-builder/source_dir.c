@@ -353,12 +353,12 @@ static int set_path(struct dir_source *s, const char *name, struct err *e)
 	else
 		n = snprintf(s->path, sizeof(s->path), "%s/%s",
 			     tree_path(s->dir, dir), name);
-	if (n >= (int)sizeof(s->path))
-		return err_set(e, ENAMETOOLONG,
-			       "path in '%s' is longer than "
-			       "%u bytes",
-			       quote_name(s->path).s, PATH_MAX - 1);
-	return 0;
+	if (n < (int)sizeof(s->path))
+		return 0;
+	err_set(e, ENAMETOOLONG, "path in '%s' is longer than %u bytes",
+		quote_name(s->path).s, PATH_MAX - 1);
+	return err_hint(e, "no system call takes a longer one; --exclude a "
+			   "folder above it");
 }
 
 static int name_file(const struct dir_source *s, struct err *e)

@@ -151,7 +151,7 @@ static int take_long(struct reader *r, char **to, struct err *e)
 	free(*to);
 	*to = NULL;
 	r->pending = true;
-	return read_text(r, PATH_MAX, to, e);
+	return read_text(r, PAX_SIZE_MAX, to, e);
 }
 
 static int local_reset(struct reader *r, struct err *e)
@@ -286,10 +286,12 @@ static int check_text(const char *s, const char *what, struct err *e)
 {
 	if (!*s)
 		return err_set(e, EINVAL, "%s is empty", what);
-	if (strlen(s) >= PATH_MAX)
-		return err_set(e, ENAMETOOLONG, "%s is longer than %u bytes",
-			       what, PATH_MAX - 1);
-	return 0;
+	if (strlen(s) < PATH_MAX)
+		return 0;
+	err_set(e, ENAMETOOLONG, "%s is longer than %u bytes", what,
+		PATH_MAX - 1);
+	return err_hint(e, "no system call takes a longer one; make the "
+			   "archive without it");
 }
 
 static const char *first(const char *a, const char *b, const char *c)

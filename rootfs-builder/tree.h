@@ -127,8 +127,9 @@ int tree_link_inode(struct tree *t, const char *path, struct tree_inode *inode,
 		    struct err *e);
 
 /*
- * Add or replace one attribute. Known namespaces only (tree_xattr_known),
- * and all of an inode's must fit: -EINVAL with a reason in err.
+ * Add or replace one attribute. Known namespaces only (tree_xattr_known: what
+ * else there is says nothing about the file), no access control lists, and all
+ * of an inode's must fit: -EINVAL with a reason in err.
  */
 int tree_set_xattr(struct tree_inode *i, const char *name, const void *value,
 		   size_t len, struct err *e);

@@ -13,6 +13,23 @@
 
 #include "quote.h"
 
+static bool is_acl(const char *name)
+{
+	return !strncmp(name, "system.posix_acl_", 17);
+}
+
+/*
+ * The guest's kernel knows no lists and would take a list's mask, which is in
+ * the group's bits of the mode, for what the owning group may. Dropping them
+ * with the bits put right was rejected: who a list let in or kept out, and
+ * the default of a folder, would be lost with a line of warning.
+ */
+static int refuse_acl(struct err *e)
+{
+	err_set(e, EINVAL, "access control lists are not supported");
+	return err_hint(e, "take them off at the source: setfacl -R -b");
+}
+
 /*
  * system.data is how ext4 stores a small file's content: taken from a hostile
  * archive it would be one. So only what has a meaning of its own is known.
@@ -29,8 +46,7 @@ bool tree_xattr_known(const char *name)
 		if (!strncmp(name, spaces[i], n) && name[n])
 			return true;
 	}
-	return !strcmp(name, "system.posix_acl_access") ||
-	       !strcmp(name, "system.posix_acl_default");
+	return is_acl(name);
 }
 
 static void xattr_free(struct tree_xattr *x)
@@ -56,9 +72,6 @@ static size_t stored_size(const struct tree_xattr *x)
 	const char *bare = strchr(x->name, '.') + 1;
 	size_t name = strlen(bare);
 
-	/* The two ACLs have a namespace of their own, without a name. */
-	if (!strncmp(x->name, "system.", 7))
-		name = 0;
 	return 16 + ((name + 3) & ~(size_t)3) + ((x->len + 3) & ~(size_t)3);
 }
 
@@ -104,6 +117,8 @@ int tree_set_xattr(struct tree_inode *i, const char *name, const void *value,
 	size_t at = 0;
 	int rc = 0;
 
+	if (is_acl(name))
+		return refuse_acl(e);
 	if (!tree_xattr_known(name) || strlen(name) > 255)
 		return err_set(e, EINVAL,
 			       "extended attribute '%s' cannot be "

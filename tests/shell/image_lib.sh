@@ -58,11 +58,25 @@ sys.stdout.buffer.write(re.sub(rb"\\([0-7]{3})",
     lambda m: bytes([int(m.group(1), 8)]), sys.stdin.buffer.read()))'
 }
 
+# An access control list: owner rwx, user 7 r-x, group r--, mask r-x, others
+# none. In the group's bits of the mode is the mask.
+put_acl() { # FILE access|default
+	python3 - "$@" <<-'PY'
+		import os, struct, sys
+		path, kind = sys.argv[1:]
+		acl = struct.pack("<I", 2) + b"".join(
+		    struct.pack("<HHI", *e) for e in [
+		        (1, 7, 2**32 - 1), (2, 5, 7), (4, 4, 2**32 - 1),
+		        (16, 5, 2**32 - 1), (32, 0, 2**32 - 1)])
+		os.setxattr(path, "system.posix_acl_" + kind, acl)
+	PY
+}
+
 # A tree with one of everything that this user may make.
 make_tree() { # FOLDER
 	mkdir -p "$1/sub/below" "$1/empty" "$1/sticky"
 	python3 - "$1" <<-'PY'
-		import os, socket, stat, struct, sys
+		import os, socket, stat, sys
 		os.chdir(sys.argv[1])
 		def put(name, data):
 		    with open(name, "wb") as f:
@@ -101,13 +115,6 @@ make_tree() { # FOLDER
 		for name in ("user.small", "user.second"):
 		    os.setxattr("file", name, b"value\0\xff")
 		os.setxattr("sub", "user.large", b"v" * 2000)
-		# Version 2; owner rwx, user 7 r-x, group r--, mask r-x, others none.
-		acl = struct.pack("<I", 2) + b"".join(
-		    struct.pack("<HHI", *e) for e in [
-		        (1, 7, 2**32 - 1), (2, 5, 7), (4, 4, 2**32 - 1),
-		        (16, 5, 2**32 - 1), (32, 0, 2**32 - 1)])
-		os.setxattr("block", "system.posix_acl_access", acl)
-		os.setxattr("empty", "system.posix_acl_default", acl)
 		os.chmod("sticky", 0o1777)
 		os.chmod("none", 0o4711)
 		os.chmod("more", 0o2640)

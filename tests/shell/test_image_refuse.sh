@@ -80,9 +80,17 @@ hostile 'an attribute nobody knows' \
 hostile 'an attribute too large' \
 	"entry 'file': extended attributes are too large for ext4 \(4096 bytes at most\)" \
 	pax SCHILY.xattr.user.x "$(printf '%05000d' 0)"
-hostile 'an access control list' \
-	'extended header: access control lists are not supported \(make the archive without --acls\)' \
-	pax SCHILY.acl.access user::rwx
+no_acls='access control lists are not supported \(take them off at the source: setfacl -R -b\)'
+for key in acl.access acl.default xattr.system.posix_acl_access xattr.system.posix_acl_default; do
+	hostile "an access control list, $key" "entry 'file': $no_acls" pax SCHILY.$key user::rwx
+done
+too_long='is longer than 4095 bytes \(no system call takes a longer one; make the archive without it\)'
+for n in 4096 5000; do
+	hostile "a path of $n bytes" "entry 'd+.*': name $too_long" \
+		pax path "$(printf '%0*d' $n 0 | sed 's|00|d/|g')"
+	hostile "a link's target of $n bytes" "entry 'h': link target $too_long" \
+		hard "$(printf '%0*d' $n 0 | tr 0 t)"
+done
 hostile 'a sparse map out of order' 'extended header: sparse map is out of order' \
 	pax GNU.sparse.map 5,5,1,1
 hostile 'a folder that would be lost' "entry 'd': would replace a folder that is not empty" \
@@ -213,6 +221,24 @@ inside() {
 		is "$(ls -A "$tmp/src/out")" ''
 }
 check 'an image inside its source' inside
+
+# Lists from a folder, made by setxattr and by GNU tar: as of any archive.
+mkdir -p "$tmp/acls/d"
+echo x >"$tmp/acls/d/f"
+with_acl() { # PATH access|default
+	local n
+	put_acl "$tmp/acls/$1" "$2" &&
+		refused "read '$tmp/acls': '$1': $no_acls" --from "$tmp/acls" || return 1
+	for n in --acls --xattrs; do
+		tar -C "$tmp/acls" --format=posix $n -cf "$tmp/acls.tar" d &&
+			refused "read '$tmp/acls.tar': entry '$1/?': $no_acls" --from "$tmp/acls.tar" || return 1
+	done
+	"$tool" build -q --from "$tmp/acls" -o "$tmp/image" --exclude "$1" &&
+		"$tool" build -q --from "$tmp/acls.tar" -o "$tmp/image" --exclude "$1"
+}
+check 'a file with an access control list' with_acl d/f access
+rm "$tmp/acls/d/f"
+check 'a folder with a default list' with_acl d default
 check 'an image inside what is left out' \
 	"$tool" build -q --from "$tmp/src" -o "$tmp/src/out/image" --exclude out
 

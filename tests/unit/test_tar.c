@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <limits.h>
 
 #include "../../rootfs-builder/tar_header.h"
 #include "lib/text.h"
@@ -384,9 +385,6 @@ static void test_bad_pax(void **state)
 	expect("f s  9223372036854775807 644 1:2 100.000000000 0,0\n",
 	       "entry 's': archive is truncated");
 	one_file("mtime", "1e9", "extended header: bad value of 'mtime'");
-	one_file("SCHILY.acl.access", "user::rwx",
-		 "extended header: access control lists are not supported "
-		 "(make the archive without --acls)");
 	one_file("LIBARCHIVE.xattr.a%2", "aGk=",
 		 "extended header: bad value of 'LIBARCHIVE.xattr.a%2'");
 	one_file("GNU.sparse.major", "2",
@@ -399,6 +397,56 @@ static void test_bad_pax(void **state)
 			       "the file");
 	sparse_file("1,2,6,2", "entry 's': sparse map does not match the "
 			       "stored size");
+}
+
+/* Both forms have one name for those who refuse it; empty is none. */
+static void test_acls(void **state)
+{
+	(void)state;
+	TM_PAX(&tm, 'g', "SCHILY.acl.default", "d");
+	TM_PAX(&tm, 'x', "SCHILY.acl.access", "a");
+	tm_head(&tm, '0', "text", 0);
+	TM_PAX(&tm, 'x', "SCHILY.xattr.system.posix_acl_access", "a",
+	       "SCHILY.acl.default", "");
+	tm_head(&tm, '0', "attribute", 0);
+	tm_end(&tm);
+	expect("f text  0 644 1:2 100.000000000 0,0 "
+	       "system.posix_acl_default=d system.posix_acl_access=a\nend\n"
+	       "f attribute  0 644 1:2 100.000000000 0,0 "
+	       "system.posix_acl_access=a\nend\n",
+	       NULL);
+}
+
+/* As GNU tar and as pax have them, one byte less, and far too long. */
+static void test_long_names(void **state)
+{
+	static const size_t over[] = { PATH_MAX, PATH_MAX + 1, 9000 };
+	static char name[9001], want[sizeof(name) + 128];
+	size_t i;
+
+	(void)state;
+	memset(name, 'n', PATH_MAX - 1);
+	snprintf(want, sizeof(want), "f %s  0 644 1:2 100.000000000 0,0\nend\n",
+		 name);
+	TM_PAX(&tm, 'x', "path", name);
+	tm_head(&tm, '0', "s", 0);
+	tm_end(&tm);
+	expect(want, NULL);
+	for (i = 0; i < 3; i++) {
+		memset(name, 'n', over[i]);
+		snprintf(want, sizeof(want),
+			 "entry '%.256s...': name is longer than 4095 bytes "
+			 "(no system call takes a longer one; make the archive "
+			 "without it)",
+			 name);
+		TM_PAX(&tm, 'x', "path", name);
+		tm_head(&tm, '0', "s", 0);
+		expect("", want);
+		tm_head(&tm, 'L', "long", over[i] + 1);
+		tm_data(&tm, name, over[i] + 1);
+		tm_head(&tm, '0', "s", 0);
+		expect("", want);
+	}
 }
 
 static void bad_record(const char *text, size_t n)
@@ -454,8 +502,8 @@ static void test_bad_headers(void **state)
 	expect("", "entry 'soft': link target is empty");
 	tm_head(&tm, 'x', "pax", 1ull << 32);
 	expect("", "extended header of 4294967296 bytes is too long");
-	tm_head(&tm, 'L', "long", 5000);
-	expect("", "extended header of 5000 bytes is too long");
+	tm_head(&tm, 'L', "long", (8u << 20) + 1);
+	expect("", "extended header of 8388609 bytes is too long");
 	TM_PAX(&tm, 'x', "path", "p");
 	tm_end(&tm);
 	expect("", "archive is truncated");
@@ -537,6 +585,8 @@ int main(void)
 		cmocka_unit_test(test_sparse_long_map),
 		cmocka_unit_test(test_sparse_old),
 		cmocka_unit_test(test_bad_pax),
+		cmocka_unit_test(test_acls),
+		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_malformed_records),
 		cmocka_unit_test(test_bad_headers),
 		cmocka_unit_test(test_end),

@@ -291,6 +291,12 @@ static void test_xattrs(void **state)
 	assert_int_equal(tree_set_xattr(i, "system.data", "x", 1, &e), -EINVAL);
 	assert_string_equal(e.msg, "extended attribute 'system.data' cannot "
 				   "be kept");
+	assert_int_equal(tree_set_xattr(i, "system.posix_acl_default", "x", 1,
+					&e),
+			 -EINVAL);
+	assert_string_equal(e.msg, "access control lists are not supported "
+				   "(take them off at the source: setfacl -R "
+				   "-b)");
 	assert_false(tree_xattr_known("user."));
 	assert_false(tree_xattr_known("btrfs.compression"));
 	assert_true(tree_xattr_known("security.capability"));
