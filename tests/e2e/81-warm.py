@@ -213,7 +213,7 @@ def test_never_ready():
         one_line(r)
         check(words.encode() in r.err, "want %r in %r" % (words, r.err))
         check(not os.path.exists(path), "a file was left")
-    fails("exited with 3 before it was ready: cannot find it", "sh", "-c", "echo a; echo cannot find it >&2; exit 3")
+    fails("exited with 3 before it was ready: the guest says: cannot find it", "sh", "-c", "echo a; echo cannot find it >&2; exit 3")
     fails("exited with 0 before it was ready", "true")
     fails("killed by signal 9 before it was ready", "sh", "-c", "kill -9 $$")
     fails("it closed HUSK_READY_FD", "sh", "-c", "exec 4>&-; sleep 1000")
