@@ -45,16 +45,25 @@ static char *read_whole(const char *root, const char *path)
 	return steal_ptr(&buf);
 }
 
+/* The same, which says so where it cannot. */
+static char *read_setting(const char *root, const char *path,
+			  struct text *found)
+{
+	char *text = read_whole(root, path);
+
+	if (!text)
+		text_printf(found, "%s cannot be read", path);
+	return text;
+}
+
 /* Good exactly where the file says `value`. */
 static enum setting_answer ask_value(const char *root, const char *path,
 				     const char *value, struct text *found)
 {
-	auto_free char *text = read_whole(root, path);
+	auto_free char *text = read_setting(root, path, found);
 
-	if (!text) {
-		text_printf(found, "%s cannot be read", path);
+	if (!text)
 		return SETTING_OPEN;
-	}
 	text_printf(found, "%s is %s", path, text);
 	return strcmp(text, value) ? SETTING_BAD : SETTING_GOOD;
 }
@@ -160,12 +169,10 @@ static enum setting_answer ask_flaws(const char *root, struct text *found)
 static enum setting_answer ask_cores(const char *root, struct text *found)
 {
 	const char *path = "/proc/sys/kernel/core_pattern";
-	auto_free char *pattern = read_whole(root, path);
+	auto_free char *pattern = read_setting(root, path, found);
 
-	if (!pattern) {
-		text_printf(found, "%s cannot be read", path);
+	if (!pattern)
 		return SETTING_OPEN;
-	}
 	if (pattern[0] == '|') {
 		text_printf(found, "a crash starts a program as root: %s",
 			    pattern);
@@ -266,12 +273,10 @@ static enum setting_answer ask_dynmods(const char *root, struct text *found)
 static enum setting_answer ask_huge(const char *root, struct text *found)
 {
 	const char *path = "/sys/kernel/mm/transparent_hugepage/enabled";
-	auto_free char *modes = read_whole(root, path);
+	auto_free char *modes = read_setting(root, path, found);
 
-	if (!modes) {
-		text_printf(found, "%s cannot be read", path);
+	if (!modes)
 		return SETTING_OPEN;
-	}
 	text_printf(found, "%s", modes);
 	return strstr(modes, "[never]") ? SETTING_BAD : SETTING_GOOD;
 }
@@ -279,12 +284,10 @@ static enum setting_answer ask_huge(const char *root, struct text *found)
 static enum setting_answer ask_overcommit(const char *root, struct text *found)
 {
 	const char *path = "/proc/sys/vm/overcommit_memory";
-	auto_free char *mode = read_whole(root, path);
+	auto_free char *mode = read_setting(root, path, found);
 
-	if (!mode) {
-		text_printf(found, "%s cannot be read", path);
+	if (!mode)
 		return SETTING_OPEN;
-	}
 	text_printf(found, "%s is %s", path, mode);
 	return strcmp(mode, "2") ? SETTING_GOOD : SETTING_BAD;
 }
