@@ -24,6 +24,7 @@ import threading
 import time
 import traceback
 
+from diff import difference
 from folder import FOLDER, IN_LAB, is_foreign, ram_copy
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -317,10 +318,9 @@ def _end_all():
 
 
 def eq(got, want, what=""):
-    if got != want:
-        if isinstance(got, bytes) and len(got) > 400:
-            got = got[:200] + b"..." + got[-200:]
-        raise AssertionError("%s: got %r, want %r" % (what or "value", got, want))
+    lines = difference(got, want)
+    if lines:
+        raise AssertionError("%s: %s" % (what or "value", "\n".join(lines)))
 
 
 def check(cond, what):
@@ -570,10 +570,9 @@ def main():
             print("ok " + _current, flush=True)
         except Exception as e:  # a test may fail in any way
             failed += 1
-            print("not ok %s: %s" % (_current, str(e).replace("\n", "\\n")[:600]), flush=True)
-            for line in _late:
-                print("# " + line, flush=True)
-            traceback.print_exc()
+            said = "not ok %s: %s" % (_current, str(e) or repr(e))
+            print("\n# ".join(said.split("\n") + _late), flush=True)
+            traceback.print_tb(e.__traceback__)
             sys.stderr.flush()
         finally:
             _late.clear()

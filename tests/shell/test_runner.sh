@@ -179,4 +179,20 @@ check "so does one that hears no alarm" has_line "$tmp/out" 'not ok 2 - waits wi
 check "with where it is" has_line "$tmp/out" 'hangs.py", line .* in test_deaf'
 check "and that is its suite's end" is "$status" 137
 
+### what a failed test of tests/e2e says
+
+cat >"$tmp/unlike.py" <<-'END'
+	from lib import *
+
+	def test_state():
+	    """compares a state"""
+	    eq({n: str(n) for n in range(999)}, {n: str(n - n // 998) for n in range(999)}, "the state")
+
+	main()
+END
+PYTHONPATH=tests/e2e python3 "$tmp/unlike.py" >"$tmp/out" 2>/dev/null
+check "a state that is not as it was: the member that differs" \
+	is "$(cat "$tmp/out")" $'1..1\nnot ok 1 - compares a state: the state: .998: got \'998\', want \'997\''
+check "test_diff.py" python3 tests/shell/test_diff.py
+
 done_testing

@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #include "cli_line.h"
+#include "same_text.h"
 
 #define DUMP_MAX 4096
 
@@ -245,7 +246,7 @@ static void test_right_lines(void **state)
 		expect_facts(expected, right[i].facts);
 		if (strcmp(got, expected))
 			print_error("line: %s\n", right[i].line);
-		assert_string_equal(got, expected);
+		assert_same_text(got, expected);
 		free_line(&l);
 	}
 }

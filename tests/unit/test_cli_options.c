@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #include "cli_line.h"
+#include "same_text.h"
 
 /* Many variables go, and a known name always does. */
 static void test_many_variables(void **state)
@@ -103,8 +104,8 @@ static void test_env_file(void **state)
 	text_init(&t, all, sizeof(all));
 	for (unsigned i = 0; i < l.cli.config.nr_env; i++)
 		text_printf(&t, "[%s]", l.cli.config.env[i]);
-	assert_string_equal(all, "[E=option][A=last][SECRET=s]"
-				 "[D=\"quoted\" # no comment][B= two words ]");
+	assert_same_text(all, "[E=option][A=last][SECRET=s]"
+			      "[D=\"quoted\" # no comment][B= two words ]");
 	free_line(&l);
 }
 

@@ -9,6 +9,7 @@
 
 #include "json_read.h"
 #include "lib/cleanup.h"
+#include "same_text.h"
 #include "version.h"
 
 #include <errno.h>
@@ -47,6 +48,16 @@ static void test_reader(void **state)
 
 /* ---- golden files ---- */
 
+/* So must the comparison. */
+static void test_comparison(void **state)
+{
+	(void)state;
+	assert_int_equal(texts_part("abc", "abc"), -1);
+	assert_int_equal(texts_part("abc", "abd"), 2);
+	assert_int_equal(texts_part("ab", "abc"), 2);
+	assert_int_equal(texts_part("abc", ""), 0);
+}
+
 /* The commit differs from build to build: the files have a placeholder. */
 static void mask_commit(char *s)
 {
@@ -77,7 +88,7 @@ static void compare_golden(const char *name, const char *got)
 		fail_msg("no %s here; tests run in the top folder", path);
 	n = fread(expected, 1, sizeof(expected) - 1, f);
 	expected[n] = '\0';
-	assert_string_equal(got, expected);
+	assert_same_text(got, expected);
 }
 
 static char cmd[] = "/bin/true";
@@ -313,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reader),
+		cmocka_unit_test(test_comparison),
 		cmocka_unit_test(test_exited),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_error),
