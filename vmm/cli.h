@@ -48,12 +48,13 @@ enum cli_kind {
 	CLI_SIZE,	/* bytes with unit, within min..max */
 	CLI_TIME,	/* duration with unit, ns within min..max */
 	CLI_NUMBER,	/* digits, within min..max */
+	CLI_WORD,	/* one of a few */
 	CLI_REST,	/* a command: all words that follow */
 };
 
 struct cli_value {
 	const char *text;	/* as given; NULL for a flag */
-	uint64_t number;	/* for SIZE, TIME and NUMBER */
+	uint64_t number;	/* for SIZE, TIME and NUMBER; of a WORD which */
 };
 
 struct cli_option {
@@ -63,13 +64,23 @@ struct cli_option {
 	unsigned commands;	/* bit per enum cli_command it may follow;
 				 * CLI_HELP's: may stand without one */
 	enum cli_kind kind;
-	uint64_t min, max;
+	struct {
+		uint64_t min, max;
+		const char *const *words; /* of a WORD; NULL ends them */
+	};
 	/* Takes a value that is right by its kind. */
 	int (*set)(struct cli *out, const struct cli_value *v, struct err *e);
 };
 
 /* Ends with a NULL name. An entry with only a help text heads a group. */
 extern const struct cli_option cli_options[];
+
+/*
+ * Bring v->text into the number that the option's kind asks for; -EINVAL when
+ * it is empty, out of range or not of that kind.
+ */
+int cli_read_value(const struct cli_option *o, struct cli_value *v,
+		   struct err *e);
 
 /*
  * Parse. `argv` and `envp` are NULL-terminated and must outlive *out. An

@@ -26,6 +26,11 @@
 #define FD_MIN	    3
 #define FD_MAX	    1048575	     /* Linux's own default bound, fs.nr_open */
 
+/* What stands behind a kind: nothing, its bounds, or its words. */
+#define ANY		 {0}
+#define RANGE(low, high) {.min = (low), .max = (high)}
+#define WORDS(...)	 {.words = (const char *const[]){__VA_ARGS__, NULL}}
+
 static int set_kernel(struct cli *out, const struct cli_value *v, struct err *e)
 {
 	(void)e;
@@ -163,15 +168,8 @@ static int set_timeout(struct cli *out, const struct cli_value *v,
 static int set_timeout_from(struct cli *out, const struct cli_value *v,
 			    struct err *e)
 {
-	if (!strcmp(v->text, "start"))
-		out->config.timeout_from = TIMEOUT_FROM_START;
-	else if (!strcmp(v->text, "stdin"))
-		out->config.timeout_from = TIMEOUT_FROM_STDIN;
-	else
-		return err_set(e, EINVAL,
-			       "--timeout-from " CLI_GIVEN
-			       ": neither start nor stdin",
-			       v->text);
+	(void)e;
+	out->config.timeout_from = (enum timeout_from)v->number;
 	return 0;
 }
 
@@ -212,16 +210,8 @@ static int set_output_limit(struct cli *out, const struct cli_value *v,
 static int set_on_output_limit(struct cli *out, const struct cli_value *v,
 			       struct err *e)
 {
-	if (!strcmp(v->text, "truncate"))
-		out->config.on_output_limit = OUTPUT_TRUNCATE;
-	else if (!strcmp(v->text, "kill"))
-		out->config.on_output_limit = OUTPUT_KILL;
-	else
-		return err_set(e, EINVAL,
-			       "--on-output-limit " CLI_GIVEN
-			       ": neither truncate nor "
-			       "kill",
-			       v->text);
+	(void)e;
+	out->config.on_output_limit = (enum output_action)v->number;
 	return 0;
 }
 
@@ -383,36 +373,18 @@ static int set_hostname(struct cli *out, const struct cli_value *v,
 
 static int set_jail(struct cli *out, const struct cli_value *v, struct err *e)
 {
+	(void)e;
 	out->config.jail_given = true;
-	if (!strcmp(v->text, "auto"))
-		out->config.jail = JAIL_AUTO;
-	else if (!strcmp(v->text, "require"))
-		out->config.jail = JAIL_REQUIRE;
-	else if (!strcmp(v->text, "off"))
-		out->config.jail = JAIL_OFF;
-	else
-		return err_set(e, EINVAL,
-			       "--jail " CLI_GIVEN
-			       ": neither auto, require nor off",
-			       v->text);
+	out->config.jail = (enum jail_mode)v->number;
 	return 0;
 }
 
 static int set_own_core(struct cli *out, const struct cli_value *v,
 			struct err *e)
 {
+	(void)e;
 	out->config.own_core_given = true;
-	if (!strcmp(v->text, "auto"))
-		out->config.own_core = OWN_CORE_AUTO;
-	else if (!strcmp(v->text, "on"))
-		out->config.own_core = OWN_CORE_ON;
-	else if (!strcmp(v->text, "off"))
-		out->config.own_core = OWN_CORE_OFF;
-	else
-		return err_set(e, EINVAL,
-			       "--own-core " CLI_GIVEN
-			       ": neither auto, on nor off",
-			       v->text);
+	out->config.own_core = (enum own_core)v->number;
 	return 0;
 }
 
@@ -453,121 +425,133 @@ static int set_version(struct cli *out, const struct cli_value *v,
 const struct cli_option cli_options[] = {
 	{.help = "Machine"},
 	{"template", "FILE", "run in a copy of this machine, do not boot",
-	 RUN_BIT | POOL_BIT, CLI_TEXT, 0, 0, set_template},
+	 RUN_BIT | POOL_BIT, CLI_TEXT, ANY, set_template},
 	{"pool", "SOCKET", "run in a machine that waits there, do not boot",
-	 RUN_BIT, CLI_TEXT, 0, 0, set_pool},
+	 RUN_BIT, CLI_TEXT, ANY, set_pool},
 	{"listen", "SOCKET", "where machines are to be had", POOL_BIT, CLI_TEXT,
-	 0, 0, set_listen},
-	{"size", "N", "machines that wait [4]", POOL_BIT, CLI_NUMBER, 1,
-	 CONFIG_POOL_MAX, set_size},
+	 ANY, set_listen},
+	{"size", "N", "machines that wait [4]", POOL_BIT,
+	 CLI_NUMBER, RANGE(1, CONFIG_POOL_MAX), set_size},
 	{"allow-uid", "UID",
 	 "who may use the pool besides root and its user;\n"
 	 "may be given again",
-	 POOL_BIT, CLI_NUMBER, 0, CONFIG_ID_MAX, set_allow_uid},
+	 POOL_BIT, CLI_NUMBER, RANGE(0, CONFIG_ID_MAX), set_allow_uid},
 	{"pool-uid", "UID", "trust a pool of this user, too", RUN_BIT,
-	 CLI_NUMBER, 0, CONFIG_ID_MAX, set_pool_uid},
+	 CLI_NUMBER, RANGE(0, CONFIG_ID_MAX), set_pool_uid},
 	{"output", "FILE",
 	 "the template to make, or a folder for it; also\n"
 	 "written -o FILE",
-	 MAKE_BIT, CLI_TEXT, 0, 0, set_output},
+	 MAKE_BIT, CLI_TEXT, ANY, set_output},
 	{"warm", "CMD [ARG...]",
 	 "start this in the template; when it says that\n"
 	 "it is ready, it waits to be the job of copies",
-	 MAKE_BIT, CLI_REST, 0, 0, set_warm},
+	 MAKE_BIT, CLI_REST, ANY, set_warm},
 	{"kernel", "FILE", "guest kernel, a vmlinux, may be gzip'ed",
-	 BOTH | MAKE_BIT, CLI_TEXT, 0, 0, set_kernel},
+	 BOTH | MAKE_BIT, CLI_TEXT, ANY, set_kernel},
 	{"image", "FILE", "root file system, ext4; is only read",
-	 BOTH | MAKE_BIT | POOL_BIT, CLI_TEXT, 0, 0, set_image},
+	 BOTH | MAKE_BIT | POOL_BIT, CLI_TEXT, ANY, set_image},
 	{"memory", "SIZE", "memory of the microVM [256M]", RUN_BIT | MAKE_BIT,
-	 CLI_SIZE, CONFIG_MEMORY_MIN, CONFIG_MEMORY_MAX, set_memory},
+	 CLI_SIZE, RANGE(CONFIG_MEMORY_MIN, CONFIG_MEMORY_MAX), set_memory},
 	{"cpus", "N", "virtual CPUs, 1 to 8 [1]", RUN_BIT | MAKE_BIT,
-	 CLI_NUMBER, 1, CONFIG_CPUS_MAX, set_cpus},
+	 CLI_NUMBER, RANGE(1, CONFIG_CPUS_MAX), set_cpus},
 
 	{.help = "Job"},
 	{"env", "NAME[=VALUE]",
 	 "set a variable, or hand over husk's own; may be\n"
 	 "given again",
-	 JOB_BITS, CLI_TEXT, 0, 0, set_env},
+	 JOB_BITS, CLI_TEXT, ANY, set_env},
 	{"env-file", "FILE",
 	 "the same from a file, one in a line; '#' begins\n"
 	 "a comment",
-	 JOB_BITS, CLI_TEXT, 0, 0, set_env_file},
+	 JOB_BITS, CLI_TEXT, ANY, set_env_file},
 	{"workdir", "DIR", "working directory in the guest [/work]", JOB_BITS,
-	 CLI_TEXT, 0, 0, set_workdir},
+	 CLI_TEXT, ANY, set_workdir},
 	{"user", "UID[:GID]", "who the job is in the guest [65534:65534]",
-	 JOB_BITS, CLI_TEXT, 0, 0, set_user},
-	{"hostname", "NAME", "name of the guest [husk]", RUN_BIT, CLI_TEXT, 0,
-	 0, set_hostname},
+	 JOB_BITS, CLI_TEXT, ANY, set_user},
+	{"hostname", "NAME", "name of the guest [husk]", RUN_BIT, CLI_TEXT, ANY,
+	 set_hostname},
 
 	{.help = "Limits (0 means none for times)"},
 	{"timeout", "TIME", "wall clock time, from the start of husk [none]",
-	 JOB_BITS, CLI_TIME, 0, CONFIG_TIME_MAX, set_timeout},
+	 JOB_BITS, CLI_TIME, RANGE(0, CONFIG_TIME_MAX), set_timeout},
 	{"timeout-from", "WHEN",
 	 "start, or stdin: --timeout counts from the\n"
 	 "first byte on stdin [start]",
-	 RUN_BIT, CLI_TEXT, 0, 0, set_timeout_from},
+	 RUN_BIT, CLI_WORD,
+	 WORDS([TIMEOUT_FROM_START] = "start",
+	       [TIMEOUT_FROM_STDIN] = "stdin"),
+	 set_timeout_from},
 	{"cpu-time", "TIME", "CPU time of the job's processes [none]", RUN_BIT,
-	 CLI_TIME, 0, CONFIG_TIME_MAX, set_cpu_time},
+	 CLI_TIME, RANGE(0, CONFIG_TIME_MAX), set_cpu_time},
 	{"pids", "N", "processes and threads of the job [512]", JOB_BITS,
-	 CLI_NUMBER, 1, CONFIG_PIDS_MAX, set_pids},
+	 CLI_NUMBER, RANGE(1, CONFIG_PIDS_MAX), set_pids},
 	{"tmp-size", "SIZE",
 	 "what the job may write to files, in memory\n"
 	 "[half of --memory]",
-	 JOB_BITS, CLI_SIZE, 4096, CONFIG_MEMORY_MAX, set_tmp_size},
+	 JOB_BITS, CLI_SIZE, RANGE(4096, CONFIG_MEMORY_MAX), set_tmp_size},
 	{"output-limit", "SIZE", "bytes on each output stream [none]", RUN_BIT,
-	 CLI_SIZE, 0, 1ull << 60, set_output_limit},
+	 CLI_SIZE, RANGE(0, 1ull << 60), set_output_limit},
 	{"on-output-limit", "WHAT",
 	 "truncate: drop what is over the limit;\n"
 	 "kill: end the job [truncate]",
-	 RUN_BIT, CLI_TEXT, 0, 0, set_on_output_limit},
+	 RUN_BIT, CLI_WORD,
+	 WORDS([OUTPUT_TRUNCATE] = "truncate", [OUTPUT_KILL] = "kill"),
+	 set_on_output_limit},
 	{"max-jobs", "N", "machines of a pool that run jobs at once [any]",
-	 POOL_BIT, CLI_NUMBER, 1, CONFIG_JOBS_MAX, set_max_jobs},
+	 POOL_BIT, CLI_NUMBER, RANGE(1, CONFIG_JOBS_MAX), set_max_jobs},
 	{"max-timeout", "TIME",
 	 "longest --timeout in a pool; each job needs one\n"
 	 "then [none]",
-	 POOL_BIT, CLI_TIME, 0, CONFIG_TIME_MAX, set_max_timeout},
+	 POOL_BIT, CLI_TIME, RANGE(0, CONFIG_TIME_MAX), set_max_timeout},
 	{"request-time", "TIME",
 	 "a pool's clients have so long for their request\n"
 	 "[10s]",
-	 POOL_BIT, CLI_TIME, 0, CONFIG_TIME_MAX, set_request_time},
+	 POOL_BIT, CLI_TIME, RANGE(0, CONFIG_TIME_MAX), set_request_time},
 
 	{.help = "Safety"},
 	{"jail", "HOW",
 	 "what husk itself gives up before the guest runs:\n"
 	 "auto: all that this host allows; require: no\n"
 	 "less than all; off: nothing, to debug husk [auto]",
-	 RUN_BIT | MAKE_BIT | POOL_BIT, CLI_TEXT, 0, 0, set_jail},
+	 RUN_BIT | MAKE_BIT | POOL_BIT, CLI_WORD,
+	 WORDS([JAIL_AUTO] = "auto", [JAIL_REQUIRE] = "require",
+	       [JAIL_OFF] = "off"),
+	 set_jail},
 	{"own-core", "HOW",
 	 "keep other machines off the second hardware thread\n"
 	 "of a core while this one runs there: on, off, or\n"
 	 "auto: where that costs a run no time [auto]",
-	 RUN_BIT | POOL_BIT, CLI_TEXT, 0, 0, set_own_core},
+	 RUN_BIT | POOL_BIT, CLI_WORD,
+	 WORDS([OWN_CORE_AUTO] = "auto", [OWN_CORE_ON] = "on",
+	       [OWN_CORE_OFF] = "off"),
+	 set_own_core},
 
 	{.help = "Streams and reports"},
 	{"result", "FILE", "where the job's descriptor 3 goes", RUN_BIT,
-	 CLI_TEXT, 0, 0, set_result},
+	 CLI_TEXT, ANY, set_result},
 	{"result-fd", "N", "the same as an open descriptor", RUN_BIT,
-	 CLI_NUMBER, FD_MIN, FD_MAX, set_result_fd},
+	 CLI_NUMBER, RANGE(FD_MIN, FD_MAX), set_result_fd},
 	{"status", "FILE", "write how it ended, as a JSON object", RUN_BIT,
-	 CLI_TEXT, 0, 0, set_status},
+	 CLI_TEXT, ANY, set_status},
 	{"status-fd", "N", "the same to an open descriptor", RUN_BIT,
-	 CLI_NUMBER, FD_MIN, FD_MAX, set_status_fd},
+	 CLI_NUMBER, RANGE(FD_MIN, FD_MAX), set_status_fd},
 	{"console", "FILE", "write the log of the guest kernel",
 	 RUN_BIT | MAKE_BIT,
-	 CLI_TEXT, 0, 0, set_console},
+	 CLI_TEXT, ANY, set_console},
 	{"console-limit", "SIZE", "bytes of that log, then it is cut [16M]",
-	 RUN_BIT | MAKE_BIT, CLI_SIZE, 0, 1ull << 60, set_console_limit},
+	 RUN_BIT | MAKE_BIT, CLI_SIZE, RANGE(0, 1ull << 60),
+	 set_console_limit},
 	{"timeline", NULL, "show the phases of the run on stderr", RUN_BIT,
-	 CLI_FLAG, 0, 0, set_timeline},
+	 CLI_FLAG, ANY, set_timeline},
 	{"json", NULL, "print the answers of 'husk check' as JSON", CHECK_BIT,
-	 CLI_FLAG, 0, 0, set_json},
+	 CLI_FLAG, ANY, set_json},
 	{"strict", NULL,
 	 "'husk check' asks, too, how the host is set up for\n"
-	 "strangers' jobs", CHECK_BIT, CLI_FLAG, 0, 0, set_strict},
+	 "strangers' jobs", CHECK_BIT, CLI_FLAG, ANY, set_strict},
 
 	{.help = "Other"},
-	{"help", NULL, "show this text", ALONE, CLI_FLAG, 0, 0, set_help},
-	{"version", NULL, "show version and commit", ALONE, CLI_FLAG, 0, 0,
+	{"help", NULL, "show this text", ALONE, CLI_FLAG, ANY, set_help},
+	{"version", NULL, "show version and commit", ALONE, CLI_FLAG, ANY,
 	 set_version},
 	{0},
 };

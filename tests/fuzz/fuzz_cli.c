@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c */
+/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c vmm/cli_value.c */
 /*
  * The command line from any bytes: words end at NUL, the words after the
  * first "\n" word are the environment. Whatever comes in, a refusal is one

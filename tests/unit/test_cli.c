@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c */
+/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c vmm/cli_value.c */
 /*
  * The command line: tables of right lines with what they change, and wrong
  * lines with the exact message. What holds for every option is tested in

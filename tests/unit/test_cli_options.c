@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c vmm/cli_help.c */
+/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c vmm/cli_value.c vmm/cli_help.c */
 /*
  * What holds for every option and any length, over the option table itself,
  * so that a new option cannot be forgotten here.
@@ -220,13 +220,9 @@ static void test_long_words(void **state)
 static const char *sample_value(const struct cli_option *o)
 {
 	static const char *const by_name[][2] = {
-		{"timeout-from", "start"},
-		{"on-output-limit", "truncate"},
 		{"env", "A=1"},
 		{"workdir", "/w"},
 		{"user", "1:1"},
-		{"jail", "auto"},
-		{"own-core", "auto"},
 	};
 
 	for (size_t i = 0; i < sizeof(by_name) / sizeof(by_name[0]); i++)
@@ -239,6 +235,8 @@ static const char *sample_value(const struct cli_option *o)
 		return "1s";
 	case CLI_NUMBER:
 		return "4";
+	case CLI_WORD:
+		return o->words[0];
 	default:
 		return "text";
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c */
+/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c vmm/cli_value.c */
 /*
  * The command line of templates and pools: what a template is made of, where
  * its warm command begins and ends, and which options neither it nor a copy
