@@ -40,7 +40,7 @@ $(BUILD)/test/fuzz/%: FORCE
 RAW_TESTS := $(patsubst tests/raw/%.c,$(BUILD)/test/raw/%, \
 	     $(wildcard tests/raw/raw_*.c))
 RAW_SAN	  := $(patsubst %,$(BUILD)/san/%.o,$(basename $(HUSK_SRC) \
-	     vmm/init_blob.S))
+	     vmm/machine/init_blob.S))
 RAW_KIT	  := $(patsubst %,$(BUILD)/san/%.o,tests/raw/machine tests/raw/guest \
 	     tests/raw/stage \
 	     tests/raw/state_box tests/raw/state_guest tests/unit/mockdrv)
@@ -69,7 +69,7 @@ $(BUILD)/test/hostile/init: tests/hostile/init.c $(BUILD)/.flags-guest
 	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS) -o $@ $<
 	$(Q)strip $@
 
-$(BUILD)/test/hostile/init_blob.o: vmm/init_blob.S $(BUILD)/test/hostile/init
+$(BUILD)/test/hostile/init_blob.o: vmm/machine/init_blob.S $(BUILD)/test/hostile/init
 	$(Q)$(CC) $(PLAIN_CFLAGS) -DGUEST_INIT='"$(BUILD)/test/hostile/init"' \
 		-c -o $@ $<
 

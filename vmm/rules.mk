@@ -3,9 +3,10 @@
 # < backends, arch < the rest; tests/lint/layers.sh holds the includes to it.
 
 LIB_SRC	  := $(sort $(wildcard vmm/lib/*.c))
-HUSK_SRC  := $(sort $(filter-out vmm/main.c,$(wildcard vmm/*.c)) \
-	     $(wildcard vmm/core/*.c vmm/devices/*.c vmm/devices/virtio/*.c \
-	     vmm/backends/*.c vmm/arch/x86_64/*.c))
+ROOMS	  := core devices devices/virtio arch/x86_64 jail backends template \
+	     job machine run pool cli
+HUSK_SRC  := $(sort $(filter-out vmm/cli/main.c,\
+	     $(wildcard $(ROOMS:%=vmm/%/*.c))))
 HUSK_LIBS := -lfdt -lz -pthread
 
 DEFS_version := $(DEFS)
@@ -14,12 +15,12 @@ version_STAMP := $(DEFS)
 ASDEFS_init_blob := -DGUEST_INIT='"$(BUILD)/guest-init"'
 
 HUSK_OBJ := $(patsubst %,$(BUILD)/obj/%.o,$(basename $(LIB_SRC) $(HUSK_SRC) \
-	    vmm/main.c vmm/init_blob.S))
+	    vmm/cli/main.c vmm/machine/init_blob.S))
 
-$(BUILD)/obj/vmm/init_blob.o $(BUILD)/san/vmm/init_blob.o: $(BUILD)/guest-init
+$(BUILD)/obj/vmm/machine/init_blob.o $(BUILD)/san/vmm/machine/init_blob.o: $(BUILD)/guest-init
 
 # A new commit or prefix rebuilds what has them inside, nothing else.
-$(foreach d,obj san,$(BUILD)/$(d)/vmm/version.o $(BUILD)/$(d)/vmm/paths.o): \
+$(foreach d,obj san,$(BUILD)/$(d)/vmm/job/version.o $(BUILD)/$(d)/vmm/cli/paths.o): \
 	$(BUILD)/.flags-version
 
 # Each function can be placed by itself, which vmm/order.ld does.

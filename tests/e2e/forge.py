@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Templates as a stranger would write them: changed, with checksums that are right.
 
-Sections are numbered as vmm/template.h has them, the header is that of
-vmm/template_format.h.
+Sections are numbered as vmm/template/template.h has them, the header is that of
+vmm/template/format.h.
 """
 
 import struct

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c vmm/cli_value.c */
+/* LINK: vmm/cli/cli.c vmm/cli/env.c vmm/cli/options.c vmm/cli/value.c */
 /*
  * The command line from any bytes: words end at NUL, the words after the
  * first "\n" word are the environment. Whatever comes in, a refusal is one
  * whole line, and what is accepted is within the ranges that the rest of husk
  * relies on.
  */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <errno.h>
 #include <stdint.h>

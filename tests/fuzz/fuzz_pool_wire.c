@@ -1,4 +1,4 @@
-/* LINK: vmm/pool_wire.c vmm/status.c vmm/outcome.c */
+/* LINK: vmm/pool/wire.c vmm/job/status.c vmm/job/outcome.c */
 // SPDX-License-Identifier: MIT
 /*
  * Any bytes as what a client or a machine of a pool sent. What is taken is in
@@ -8,9 +8,9 @@
  * Bit 0 of byte 0 chooses request or reply; bit 1 puts the head right, so
  * that mutations need not guess it.
  */
-#include "pool_wire.h"
+#include "pool/wire.h"
 
-#include "version.h"
+#include "job/version.h"
 
 #include "feed.h"
 

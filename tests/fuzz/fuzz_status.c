@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/status.c vmm/outcome.c vmm/version.c */
+/* LINK: vmm/job/status.c vmm/job/outcome.c vmm/job/version.c */
 /*
  * The status object and the timeline of any outcome: numbers of any size, a
  * reason, names and identities of any bytes. What comes out is one line of
  * JSON that fits, and a timeline without a control character of the guest's.
  */
-#include "status.h"
+#include "job/status.h"
 
 #include "../unit/json_read.h"
 #include "feed.h"

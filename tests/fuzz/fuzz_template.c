@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/template.c vmm/template_format.c vmm/core/gmem.c */
-/* LINK: vmm/template_gather.c */
+/* LINK: vmm/template/template.c vmm/template/format.c vmm/core/gmem.c */
+/* LINK: vmm/template/gather.c */
 /* LINK: vmm/devices/virtio/virtq.c vmm/devices/virtio/vdev.c */
 /* LINK: vmm/devices/virtio/console.c vmm/devices/ioapic.c */
 /* LIBS: -lz */
@@ -14,8 +14,8 @@
 #include "devices/ioapic.h"
 #include "devices/virtio/console.h"
 #include "husk/proto.h"
-#include "template.h"
-#include "template_format.h"
+#include "template/format.h"
+#include "template/template.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static void load_devices(const struct template *t)
 	struct err e;
 	unsigned i;
 
-	/* As run_setup.c has them, so that real states fit. */
+	/* As run/setup.c has them, so that real states fit. */
 	for (i = 0; i < HUSK_NR_PORTS; i++)
 		ports[i] = (struct console_port_config){ "p", &ops, NULL, 2,
 							 64 };

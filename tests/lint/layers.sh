@@ -65,7 +65,7 @@ FILENAME == ARGV[1] { there[$0] = 1; next }
 	line = substr($0, length(file) + 2); sub(/:.*/, "", line)
 	what = $0; sub(/^[^:]*:[^:]*:/, "", what)
 	if (what ~ /<linux\/kvm\.h>/ &&
-	    file !~ /^vmm\/(arch\/.*|(kvm|vcpu|vm|check|check_jail|jail_policy)\.[ch])$/)
+	    file !~ /^vmm\/(arch\/.*|(machine\/(kvm|vcpu|vm)|cli\/check(_jail)?|jail\/policy)\.[ch])$/)
 		complain("KVM below the layers that may know it")
 	if (what !~ /"[^"]+"/)
 		next

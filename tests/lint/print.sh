@@ -16,9 +16,9 @@ cd "$(dirname "$0")/../.."
 
 DOOR='^vmm/lib/show[.]c$'
 # help; JSON and colours; help
-RAW='^(vmm/main|vmm/check_report|rootfs-builder/main|vmm/lib/show)[.]c$'
+RAW='^(vmm/cli/main|vmm/cli/check_report|rootfs-builder/main|vmm/lib/show)[.]c$'
 # One write of a line that print_line cleaned, or of the timeline.
-WRITERS='^vmm/main[.]c$'
+WRITERS='^vmm/cli/main[.]c$'
 files=$(tests/lint/files.sh c vmm rootfs-builder)
 [ -n "$files" ] || exit 0
 

@@ -49,7 +49,7 @@
 #ifndef __ASSEMBLER__
 
 #include "../unit/mockdrv.h"
-#include "vm.h"
+#include "machine/vm.h"
 
 #include <pthread.h>
 

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "jail.h"
+#include "jail/jail.h"
 #include "machine.h"
 
 #define ALL_GOOD   42

@@ -6,8 +6,8 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/msrs.h"
 #include "lib/pack.h"
-#include "measure.h"
-#include "touch.h"
+#include "machine/measure.h"
+#include "machine/touch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * What a vCPU makes of KVM_RUN's answers that no test's KVM gives: whose fault
  * it is that a guest does not run. KVM_RUN is played here.
  */
-#include "vcpu.h"
+#include "machine/vcpu.h"
 
 #include <errno.h>
 #include <semaphore.h>

@@ -9,7 +9,7 @@
 
 #include "arch/arch.h"
 #include "arch/x86_64/state_format.h"
-#include "kvm.h"
+#include "machine/kvm.h"
 #include "state_guest.h"
 
 /* Of hardware KVM: a TSC for each VM, CPUID as it was set. */

@@ -101,7 +101,7 @@ check "husk.1 explains exactly the members that there are" same_members
 
 # The table of verdicts in the source against that of the page.
 verdicts_in_source() {
-	grep -oE '\[VERDICT_[A-Z_]+\] = \{"[a-z_]+"' vmm/outcome.c |
+	grep -oE '\[VERDICT_[A-Z_]+\] = \{"[a-z_]+"' vmm/job/outcome.c |
 		sed 's/.*"\(.*\)"/\1/' | grep -vx none | sort
 }
 verdicts_in_page() {
@@ -129,8 +129,8 @@ END
 
 variables() {
 	{
-		grep -ohE 'find_env\(envp, "[A-Z_]+"' vmm/cli.c
-		grep -ohE 'getenv\("[A-Z_]+"' vmm/*.c vmm/*/*.c
+		grep -ohE 'find_env\(envp, "[A-Z_]+"' vmm/cli/cli.c
+		grep -ohE 'getenv\("[A-Z_]+"' vmm/*/*.c
 	} | grep -oE '"[A-Z_]+"' | tr -d '"' | sort -u
 }
 variables_in_page() {

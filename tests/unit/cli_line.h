@@ -6,7 +6,7 @@
 #ifndef HUSK_TESTS_CLI_LINE_H
 #define HUSK_TESTS_CLI_LINE_H
 
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

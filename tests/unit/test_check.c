@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/check.c vmm/paths.c vmm/kvm.c vmm/core/gmem.c */
-/* LINK: vmm/arch/x86_64/msr_filter.c vmm/check_jail.c vmm/jail.c */
-/* LINK: vmm/jail_policy.c vmm/supervisor.c */
-/* LINK: vmm/check_report.c vmm/check_settings.c vmm/own_core.c */
-/* LINK: vmm/arch/x86_64/probe.c vmm/check_copy.c vmm/arch/x86_64/cpu.c */
+/* LINK: vmm/cli/check.c vmm/cli/paths.c vmm/machine/kvm.c vmm/core/gmem.c */
+/* LINK: vmm/arch/x86_64/msr_filter.c vmm/cli/check_jail.c vmm/jail/jail.c */
+/* LINK: vmm/jail/policy.c vmm/jail/supervisor.c */
+/* LINK: vmm/cli/check_report.c vmm/cli/check_settings.c vmm/jail/own_core.c */
+/* LINK: vmm/arch/x86_64/probe.c vmm/cli/check_copy.c vmm/arch/x86_64/cpu.c */
 /* LINK: vmm/arch/x86_64/touch.c vmm/arch/x86_64/state_restore.c */
 /* LINK: vmm/arch/x86_64/state_save.c vmm/arch/x86_64/state_format.c */
 /* LINK: vmm/arch/x86_64/state_check.c vmm/arch/x86_64/msrs.c */
@@ -18,7 +18,7 @@
  * whatever it is: what check says must agree with what this test finds out in
  * another way (sysfs instead of a probe guest).
  */
-#include "check.h"
+#include "cli/check.h"
 
 #include "lib/cleanup.h"
 

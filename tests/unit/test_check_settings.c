@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/check_settings.c vmm/own_core.c */
+/* LINK: vmm/cli/check_settings.c vmm/jail/own_core.c */
 /*
  * The questions of husk check --strict, asked of hosts that are made here: a
  * folder with the files of /proc, /sys and /dev that each looks at.
  */
-#include "check_settings.h"
+#include "cli/check_settings.h"
 
 #include "lib/cleanup.h"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c vmm/cli_value.c */
+/* LINK: vmm/cli/cli.c vmm/cli/env.c vmm/cli/options.c vmm/cli/value.c */
 /*
  * The command line: tables of right lines with what they change, and wrong
  * lines with the exact message. What holds for every option is tested in
  * test_cli_options.c.
  */
-#include "cli.h"
+#include "cli/cli.h"
 #include "lib/text.h"
 
 #include <inttypes.h>

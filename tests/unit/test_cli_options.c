@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c vmm/cli_value.c vmm/cli_help.c */
+/* LINK: vmm/cli/cli.c vmm/cli/env.c vmm/cli/options.c */
+/* LINK: vmm/cli/value.c vmm/cli/help.c */
 /*
  * What holds for every option and any length, over the option table itself,
  * so that a new option cannot be forgotten here.
  */
-#include "cli.h"
+#include "cli/cli.h"
 #include "lib/text.h"
 
 #include <setjmp.h>

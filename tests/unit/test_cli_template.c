@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/cli.c vmm/env.c vmm/cli_options.c vmm/cli_value.c */
+/* LINK: vmm/cli/cli.c vmm/cli/env.c vmm/cli/options.c vmm/cli/value.c */
 /*
  * The command line of templates and pools: what a template is made of, where
  * its warm command begins and ends, and which options neither it nor a copy
  * nor a machine of a pool can take.
  */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include "lib/text.h"
 

@@ -1,4 +1,4 @@
-/* LINK: vmm/initramfs.c tests/unit/blob_init.S */
+/* LINK: vmm/machine/initramfs.c tests/unit/blob_init.S */
 // SPDX-License-Identifier: MIT
 /*
  * The archive as the kernel's unpacker reads it: a walk over "newc" headers
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "initramfs.h"
+#include "machine/initramfs.h"
 
 extern const char husk_init_start[], husk_init_end[];
 

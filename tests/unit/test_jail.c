@@ -1,4 +1,4 @@
-/* LINK: vmm/jail.c vmm/jail_policy.c vmm/supervisor.c */
+/* LINK: vmm/jail/jail.c vmm/jail/policy.c vmm/jail/supervisor.c */
 // SPDX-License-Identifier: MIT
 /*
  * The jail, from inside: processes that seal themselves as each kind of thread
@@ -32,7 +32,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "jail.h"
+#include "jail/jail.h"
 
 #define VM_FD	7
 #define VCPU_FD 9

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/jail_policy.c */
+/* LINK: vmm/jail/policy.c */
 /*
  * The program says what the table says: each number of a system call, and each
  * row's arguments and those next to them, run through the program here and
  * looked up in the table. What the kernel makes of it is in test_jail.c.
  */
-#include "jail_policy.h"
+#include "jail/policy.h"
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>

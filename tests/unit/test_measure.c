@@ -1,4 +1,4 @@
-/* LINK: vmm/measure.c vmm/core/gmem.c */
+/* LINK: vmm/machine/measure.c vmm/core/gmem.c */
 // SPDX-License-Identifier: MIT
 /*
  * Pages of guest memory are counted exactly; what the process holds besides
@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "measure.h"
+#include "machine/measure.h"
 
 #define MIB (1ull << 20)
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/outcome.c */
+/* LINK: vmm/job/outcome.c */
 /*
  * The table of issue 2 and husk(1): verdict and code in, exit status out.
  */
-#include "outcome.h"
+#include "job/outcome.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/own_core.c */
+/* LINK: vmm/jail/own_core.c */
 /* LIBS: -Wl,--wrap=prctl */
 /*
  * Core scheduling: kernels of every kind are played by a prctl of our own, for
  * the machine that tests run on may have one thread a core.
  */
-#include "own_core.h"
+#include "jail/own_core.h"
 
 #include <errno.h>
 #include <setjmp.h>

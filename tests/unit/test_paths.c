@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/paths.c */
+/* LINK: vmm/cli/paths.c */
 /*
  * paths_find looks beside the running program, which here is this test: files
  * are made there and found, or not.
  */
-#include "paths.h"
+#include "cli/paths.h"
 
 #include "lib/cleanup.h"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/pool_peer.c */
+/* LINK: vmm/pool/peer.c */
 /*
  * Who is trusted: the other end of a socket pair is this process, as the user
  * that it was when the pair was made. Which uids are those of users who have
  * none here is told by two texts.
  */
-#include "pool_peer.h"
+#include "pool/peer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

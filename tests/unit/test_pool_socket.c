@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/pool_socket.c */
+/* LINK: vmm/pool/socket.c */
 /*
  * Packets with descriptors over socket pairs, and the paths of listeners: a
  * dead one's is taken over, a live one's and other files are not.
  */
-#include "pool_socket.h"
+#include "pool/socket.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/pool_states.c */
+/* LINK: vmm/pool/states.c */
 /*
  * A pool is played: machines that start, get ready, fail and die, clients that
  * come, ask, hang up and are handed over, hand-overs that fail, time that
@@ -7,7 +7,7 @@
  * After each step the counts are made anew from the entries, and whoever a
  * machine is given to is followed by a number of its own.
  */
-#include "pool_states.h"
+#include "pool/states.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/pool_wire.c vmm/status.c vmm/outcome.c vmm/version.c */
+/* LINK: vmm/pool/wire.c vmm/job/status.c vmm/job/outcome.c vmm/job/version.c */
 /*
  * What goes between a pool's clients and machines: what is packed comes out
  * the same, and nothing else comes out at all. Each field is broken once.
  */
-#include "pool_wire.h"
+#include "pool/wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

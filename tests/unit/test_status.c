@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/status.c vmm/outcome.c vmm/version.c */
+/* LINK: vmm/job/status.c vmm/job/outcome.c vmm/job/version.c */
 /*
  * The status object and the timeline against files in tests/golden, which
  * show in a review how the format changed; GOLDEN_WRITE=1 rewrites them. And
  * against a JSON reader with the worst that can be in an outcome.
  */
-#include "status.h"
+#include "job/status.h"
 
+#include "job/version.h"
 #include "json_read.h"
 #include "lib/cleanup.h"
 #include "same_text.h"
-#include "version.h"
 
 #include <errno.h>
 #include <setjmp.h>

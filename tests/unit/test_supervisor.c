@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/supervisor.c */
+/* LINK: vmm/jail/supervisor.c */
 /*
  * A supervisor and its machine stop as one and go on as one. The husk of a
  * test is a child, in a process group of its own as a shell would have it.
@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "supervisor.h"
+#include "jail/supervisor.h"
 
 #define STATUS 7
 

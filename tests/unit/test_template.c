@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/template.c vmm/template_format.c vmm/template_write.c */
-/* LINK: vmm/template_gather.c */
-/* LINK: vmm/core/gmem.c vmm/measure.c */
+/* LINK: vmm/template/template.c vmm/template/format.c vmm/template/write.c */
+/* LINK: vmm/template/gather.c */
+/* LINK: vmm/core/gmem.c vmm/machine/measure.c */
 /* LIBS: -lz */
 /*
  * The template's file: what is written comes back, page by page; whatever is
  * changed in it is refused with the reason.
  */
 #include "lib/pack.h"
-#include "measure.h"
-#include "template.h"
-#include "template_format.h"
+#include "machine/measure.h"
+#include "template/format.h"
+#include "template/template.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
