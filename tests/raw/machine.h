@@ -49,6 +49,7 @@
 #ifndef __ASSEMBLER__
 
 #include "../unit/mockdrv.h"
+#include "job/config.h"
 #include "machine/vm.h"
 
 #include <pthread.h>

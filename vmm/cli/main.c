@@ -22,6 +22,7 @@
 #include "run/create.h"
 #include "run/rehearse.h"
 #include "run/run.h"
+#include "run/share.h"
 #include "template/template.h"
 
 #include <fcntl.h>
@@ -195,7 +196,7 @@ static void try_out(const struct config *c, const struct template_file *file,
 		    enum rehearsal which)
 {
 	struct supervisor s;
-	struct run_start start = {0, -1, &s, NULL};
+	struct run_start start = {.status_fd = -1, .supervisor = &s};
 	struct supervisor_end end;
 	struct err e;
 
@@ -240,7 +241,11 @@ static int make_and_try(struct config *c, struct supervisor *s,
 static OWN_FRAME int create(struct config *c, uint64_t t0_ns)
 {
 	struct supervisor s;
-	struct run_start start = {t0_ns, -1, &s, print_line};
+	struct run_start start = {.t0_ns = t0_ns,
+				  .status_fd = -1,
+				  .supervisor = &s,
+				  .say = print_line,
+				  .missing = paths_refuse};
 	struct template_file file;
 	struct err e;
 
@@ -292,7 +297,7 @@ static int run_machine(struct config *c, const struct run_start *start)
 {
 	auto_free char *kernel = NULL, *image = NULL;
 	bool colour = c->timeline && wants_colour(STDERR_FILENO);
-	struct outcome *o = &start->supervisor->share->outcome;
+	struct outcome *o = &share_of(start->supervisor)->outcome;
 	struct err e;
 
 	/* A template says by itself what it was made from. */
@@ -305,7 +310,8 @@ static int run_machine(struct config *c, const struct run_start *start)
 
 static int run_in_pool(const struct config *c, uint64_t t0_ns, int status_fd)
 {
-	const struct run_start start = {t0_ns, status_fd, NULL, NULL};
+	const struct run_start start = {.t0_ns = t0_ns,
+					.status_fd = status_fd};
 	struct outcome o = {0};
 	struct err e;
 
@@ -334,7 +340,11 @@ static int watch_machine(const struct config *c, struct supervisor *s,
 static int run(struct config *c, uint64_t t0_ns)
 {
 	struct supervisor s;
-	struct run_start start = {t0_ns, -1, &s, print_line};
+	struct run_start start = {.t0_ns = t0_ns,
+				  .status_fd = -1,
+				  .supervisor = &s,
+				  .say = print_line,
+				  .missing = paths_refuse};
 	struct err e;
 
 	if (open_closed_streams(&e) ||

@@ -23,12 +23,18 @@
 
 #include "jail/policy.h"
 #include "jail/supervisor.h"
-#include "job/config.h"
 #include "lib/err.h"
 #include "lib/text.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
+
+/* What to do without a layer of husk's own jail. */
+enum jail_mode {
+	JAIL_AUTO,	/* go on */
+	JAIL_REQUIRE,	/* refuse */
+	JAIL_OFF,	/* take none, for debugging */
+};
 
 enum jail_layer {
 	JAIL_PID_NS,	/* sees no other process */

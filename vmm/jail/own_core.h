@@ -13,8 +13,15 @@
 #ifndef HUSK_OWN_CORE_H
 #define HUSK_OWN_CORE_H
 
-#include "job/config.h"
 #include "lib/err.h"
+
+#include <stdbool.h>
+
+enum own_core {
+	OWN_CORE_AUTO,	/* where it costs a run no time */
+	OWN_CORE_ON,
+	OWN_CORE_OFF,
+};
 
 /* Has this process a cookie of core scheduling already? */
 bool own_core_is_in_use(void);

@@ -14,10 +14,13 @@
 #include "lib/cleanup.h"
 #include "lib/sweep.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,6 +30,20 @@
 #include <sys/wait.h>
 
 #define STATUS_LATE 124
+
+/* What machine and supervisor both see. */
+struct page {
+	atomic_bool late;	/* SIGALRM ended it: its backstop rang */
+	_Alignas(64) unsigned char room[SUPERVISOR_ROOM];
+};
+
+static_assert(sizeof(struct page) == 4096, "a page");
+
+static struct page *page_of(const struct supervisor *s)
+{
+	return (struct page *)(void *)((char *)s->room -
+				       offsetof(struct page, room));
+}
 
 /* The first three are the machine's business, the others ours. */
 static const int watched[] = { SIGINT,	SIGTERM, SIGHUP, SIGCHLD,
@@ -77,14 +94,14 @@ void supervisor_bind(const struct supervisor *s)
  * The handler's: it has no other way to know. The first is written before the
  * split, so that the machine needs no copy of the page that it is in.
  */
-static struct share *handlers_share;
+static atomic_bool *handlers_late;
 static void (*late_act)(void *opaque);
 static void *late_opaque;
 
 static void end_late(int sig)
 {
 	(void)sig;
-	atomic_store(&handlers_share->late, true);
+	atomic_store(handlers_late, true);
 	if (late_act)
 		late_act(late_opaque);
 	_exit(STATUS_LATE);
@@ -109,17 +126,15 @@ static void become_machine(const struct supervisor *s)
 
 void supervisor_adopt(struct supervisor *s, int parent_fd)
 {
-	/* Nobody else sees it: who started us waits for us all at once. */
-	static struct share own;
+	static atomic_bool late;
 	bool first = getpid() == 1;
 
 	*s = (struct supervisor){
 		.parent_fd = parent_fd,
-		.share = &own,
 		.pid_ns = first,
 		.user_ns = first && geteuid() != 0,
 	};
-	handlers_share = &own;
+	handlers_late = &late;
 	become_machine(s);
 }
 
@@ -132,9 +147,9 @@ static void explain_no_process(struct err *e)
 			    "ulimit -u, or pids.max of its cgroup");
 }
 
-static struct share *new_share(void)
+static struct page *new_page(void)
 {
-	void *p = mmap(NULL, sizeof(struct share), PROT_READ | PROT_WRITE,
+	void *p = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
@@ -143,13 +158,14 @@ static struct share *new_share(void)
 void supervisor_forget(struct supervisor *s)
 {
 	cleanup_fd(&s->parent_fd);
-	if (s->share)
-		munmap(s->share, sizeof(*s->share));
-	s->share = NULL;
+	if (s->room)
+		munmap(page_of(s), sizeof(struct page));
+	s->room = NULL;
 }
 
 int supervisor_split(struct supervisor *s, bool isolate, struct err *e)
 {
+	struct page *page = new_page();
 	sigset_t set, old;
 
 	*s = (struct supervisor){ .parent_fd = -1 };
@@ -158,10 +174,13 @@ int supervisor_split(struct supervisor *s, bool isolate, struct err *e)
 	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_BLOCK, &set, &old);
 	s->parent_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	s->share = handlers_share = new_share();
-	if (s->share && s->parent_fd >= 0)
+	if (page) {
+		s->room = page->room;
+		handlers_late = &page->late;
+	}
+	if (page && s->parent_fd >= 0)
 		s->pid = isolate ? clone_isolated(s) : clone_process(0);
-	if (!s->share || s->parent_fd < 0 || s->pid < 0) {
+	if (!page || s->parent_fd < 0 || s->pid < 0) {
 		explain_no_process(e);
 		supervisor_forget(s);
 		sigprocmask(SIG_SETMASK, &old, NULL);
@@ -248,7 +267,7 @@ void supervisor_wait(struct supervisor *s, const int keep[2],
 			kill(s->pid, sig);
 	}
 	end->late = end->status == STATUS_LATE &&
-		    atomic_load(&s->share->late);
+		    atomic_load(&page_of(s)->late);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 

@@ -12,15 +12,17 @@
 #define HUSK_SUPERVISOR_H
 
 #include "lib/err.h"
-#include "run/share.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
 
+#define SUPERVISOR_ROOM 4032	/* bytes; with a word of ours, a page */
+
 struct supervisor {
 	pid_t pid;	/* in the parent: the machine; in the machine: 0 */
 	int parent_fd;	/* machine: pidfd of the supervisor; -1: none */
-	struct share *share;	/* owned by both until they end */
+	void *room;	/* SUPERVISOR_ROOM bytes that both see, owned by both
+			 * until they end; NULL: nobody sees any */
 	bool pid_ns;	/* the machine has this namespace of its own */
 	bool user_ns;	/* " */
 };
@@ -38,13 +40,14 @@ struct supervisor_end {
  * namespace that an ordinary user needs for it; what the host refuses is left
  * out. SIGINT, SIGTERM, SIGHUP are blocked in both, so that none is lost.
  * The machine has called supervisor_bind, and SIGALRM ends it, which as pid 1
- * it would ignore. The share is zeros.
+ * it would ignore. The room is zeros.
  */
 int supervisor_split(struct supervisor *s, bool isolate, struct err *e);
 
 /*
  * Machine, after an exec: what supervisor_split has made of it before that,
- * whose pidfd of the supervisor it still has.
+ * whose pidfd of the supervisor it still has. There is no room: who started us
+ * waits for us all at once.
  */
 void supervisor_adopt(struct supervisor *s, int parent_fd);
 

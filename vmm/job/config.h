@@ -9,6 +9,9 @@
 #ifndef HUSK_CONFIG_H
 #define HUSK_CONFIG_H
 
+#include "jail/jail.h"
+#include "jail/own_core.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -39,20 +42,6 @@ enum timeout_from {
 enum output_action {
 	OUTPUT_TRUNCATE,
 	OUTPUT_KILL,
-};
-
-/* What to do without a layer of husk's own jail. */
-enum jail_mode {
-	JAIL_AUTO,	/* go on */
-	JAIL_REQUIRE,	/* refuse */
-	JAIL_OFF,	/* take none, for debugging */
-};
-
-/* Core scheduling: see own_core.h. */
-enum own_core {
-	OWN_CORE_AUTO,	/* where it costs a run no time */
-	OWN_CORE_ON,
-	OWN_CORE_OFF,
 };
 
 struct config {

@@ -15,7 +15,7 @@
 #include "pool/peer.h"
 #include "pool/socket.h"
 #include "pool/wire.h"
-#include "run/internal.h"
+#include "run/run.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -16,7 +16,7 @@
 
 #include "pool/socket.h"
 #include "pool/wire.h"
-#include "run/internal.h"
+#include "run/run.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -317,7 +317,9 @@ int pool_machine_main(const struct config *c)
 	/* Zero from the start; of its pages only those are there it uses. */
 	static struct run run;
 	struct supervisor s;
-	const struct run_start start = { loop_now(), -1, &s, NULL };
+	const struct run_start start = { .t0_ns = loop_now(),
+					 .status_fd = -1,
+					 .supervisor = &s };
 	struct outcome o;
 	char line[sizeof(((struct err *)0)->msg)];
 	struct err e;

@@ -12,10 +12,11 @@
 
 #include "jail/own_core.h"
 #include "lib/cleanup.h"
-#include "pool/internal.h"
 #include "pool/machine.h"
 #include "pool/peer.h"
 #include "pool/socket.h"
+#include "pool/start.h"
+#include "pool/states.h"
 #include "pool/wire.h"
 
 #include <errno.h>
@@ -26,12 +27,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+
+/* What belongs to the entries of pool_states; -1: no descriptor. */
+struct machine {
+	pid_t pid;
+	int link;		/* while it starts or waits */
+	int client;		/* while it runs */
+	bool was_ready;
+};
+
+struct pool {
+	struct run run;		/* the template, opened; no machine */
+	struct outcome outcome; /* for the machine's process */
+	struct pool_seed seed;
+	int listen_fd, signal_fd;
+	struct stat socket;	/* as it was */
+	bool has_lived;		/* some machine was ready once */
+	bool complete;		/* was said */
+	bool stop;
+	char why[sizeof(((struct err *)0)->msg)]; /* no machine comes up */
+	struct pool_states states;
+	struct machine machine[POOL_MACHINES_MAX];
+	int client[POOL_CLIENTS_MAX];
+	void (*say)(const char *line);
+};
 
 /* The pool ends, and this is what it says then. */
 static void give_up(struct pool *p, const char *why)
@@ -54,11 +78,18 @@ static void complain(struct pool *p, const char *why)
 static void start_machines(struct pool *p)
 {
 	struct err e;
+	pid_t pid;
 	int m;
 
 	while ((m = pool_states_start(&p->states, loop_now())) >= 0) {
-		if (!pool_start_machine(p, (unsigned)m, &e))
+		struct machine *it = &p->machine[m];
+
+		pid = pool_start_machine(&p->seed, &it->link, &e);
+		if (pid >= 0) {
+			it->pid = pid;
+			it->was_ready = false;
 			continue;
+		}
 		complain(p, e.msg);
 		pool_states_bury(&p->states, (unsigned)m, loop_now());
 		/* Without the template there will never be another. */
@@ -442,16 +473,6 @@ static int take_core(enum own_core mode, struct err *e)
 	return mode == OWN_CORE_ON ? r : 0;
 }
 
-/* Now, since the file may be another one later, or none. */
-static int open_self(void)
-{
-	const char *path = (const char *)getauxval(AT_EXECFN);
-	int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-
-	/* Without /proc, by the name that it was started with. */
-	return fd < 0 && path ? open(path, O_PATH | O_CLOEXEC) : fd;
-}
-
 static int open_all(struct pool *p, struct err *e)
 {
 	const struct config *c = p->run.config;
@@ -459,19 +480,12 @@ static int open_all(struct pool *p, struct err *e)
 
 	if (!r)
 		r = run_open_machine(&p->run, e);
+	if (!r)
+		r = pool_seed_open(&p->seed, e);
 	if (r)
 		return r;
-	if (fstat(p->run.template.fd, &p->template))
-		return err_sys(e, "look at template '%s'", c->template);
 	/* The file may have been copied, or gone from memory, since. */
 	template_gather(&p->run.template);
-	p->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (p->null_fd < 0)
-		return err_sys(e, "open '/dev/null'");
-	p->self_fd = open_self();
-	if (p->self_fd < 0)
-		return err_sys(e, "open husk's own program, which its machines "
-				  "start with");
 	raise_descriptors();
 	r = take_core(c->own_core, e);
 	if (!r)
@@ -513,10 +527,11 @@ static int serve(struct pool *p, struct err *e)
 	return r;
 }
 
-static void init(struct pool *p, const struct config *c,
+static void init(struct pool *p, const struct config *c, char **argv,
 		 void (*say)(const char *line))
 {
-	const struct run_start start = { loop_now(), -1, NULL, NULL };
+	const struct run_start start = { .t0_ns = loop_now(),
+					 .status_fd = -1 };
 	const struct pool_limits limits = {
 		c->pool_size, c->pool_jobs ? c->pool_jobs : UINT32_MAX,
 		c->request_ns ? c->request_ns : UINT64_MAX
@@ -525,7 +540,9 @@ static void init(struct pool *p, const struct config *c,
 
 	run_init(&p->run, c, &start, &p->outcome);
 	pool_states_init(&p->states, &limits);
-	p->listen_fd = p->signal_fd = p->null_fd = p->self_fd = -1;
+	p->listen_fd = p->signal_fd = -1;
+	p->seed = (struct pool_seed){ .run = &p->run, .argv = argv,
+				      .null_fd = -1, .self_fd = -1 };
 	for (i = 0; i < POOL_MACHINES_MAX; i++)
 		p->machine[i].link = p->machine[i].client = -1;
 	for (i = 0; i < POOL_CLIENTS_MAX; i++)
@@ -541,8 +558,7 @@ int pool_serve(const struct config *c, char **argv,
 
 	if (!p)
 		return err_sys(e, "get memory for the pool");
-	init(p, c, say);
-	p->argv = argv;
+	init(p, c, argv, say);
 	r = open_all(p, e);
 	if (!r)
 		r = serve(p, e);

@@ -11,7 +11,7 @@
 #include "job/version.h"
 #include "lib/cleanup.h"
 #include "lib/show.h"
-#include "run/internal.h"
+#include "run/run.h"
 #include "template/template.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
  * A report or a death counts only when everything that the guest had put into
  * its output queues has been taken: output is never cut by success.
  */
-#include "run/internal.h"
+#include "run/events.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -16,6 +16,11 @@ struct run_start {
 	int status_fd;		/* owned; -1: none */
 	struct supervisor *supervisor; /* borrowed */
 	void (*say)(const char *line); /* a warning; NULL: to nobody */
+	/*
+	 * Say that `name`, which --`option` gives, was found nowhere, and
+	 * fail. Not asked with a template, which has its files.
+	 */
+	int (*missing)(const char *name, const char *option, struct err *e);
 };
 
 /*

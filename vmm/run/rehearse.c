@@ -17,7 +17,7 @@
 #include "run/rehearse.h"
 
 #include "machine/measure.h"
-#include "run/internal.h"
+#include "run/run.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
@@ -138,9 +138,10 @@ int rehearse(const struct config *c, const struct run_start *start,
 {
 	static char init[] = "/proc/self/exe", program[] = "/bin/true";
 	char *argv[] = { which == REHEARSAL_INIT ? init : program, NULL };
-	const struct run_start own_start = { loop_now(), -1,
-					     start->supervisor,
-					     NULL };
+	const struct run_start own_start = { .t0_ns = loop_now(),
+					     .status_fd = -1,
+					     .supervisor =
+						     start->supervisor };
 	struct config own = *c;
 	struct list list = { .nr = 0 };
 	char path[32];

@@ -6,9 +6,8 @@
  */
 #include "run/run.h"
 
-#include "job/status.h"
 #include "lib/cleanup.h"
-#include "run/internal.h"
+#include "lib/fdstat.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -165,6 +164,16 @@ void run_identify(const struct run *run, struct identity *id)
 		format_uuid(id->image_uuid, run->disk.uuid);
 }
 
+/* A regular file that was opened for output; -1 and others: nothing. */
+static void empty_file(int fd)
+{
+	struct stat st;
+
+	if (fd >= 0 && !fd_stat(fd, &st) && S_ISREG(st.st_mode) &&
+	    ftruncate(fd, 0))
+		return;
+}
+
 /* Never inlined: those who want no status need no stack for it. */
 static __attribute__((noinline)) int
 put_status(struct run *run, const struct identity *id, struct err *e)
@@ -173,7 +182,7 @@ put_status(struct run *run, const struct identity *id, struct err *e)
 	size_t len;
 
 	if (!run->emptied)
-		run_truncate(run->status_fd);
+		empty_file(run->status_fd);
 	len = status_format(buf, sizeof(buf), run->config, id, run->o);
 	return write_all(run, run->status_fd, buf, len, e);
 }
@@ -197,9 +206,9 @@ void run_prepare(struct run *run)
 	uint64_t counter, khz;
 
 	if (run->config->result_file)
-		run_truncate(run->stream[STREAM_RESULT].fd);
-	run_truncate(run->console_fd);
-	run_truncate(run->status_fd);
+		empty_file(run->stream[STREAM_RESULT].fd);
+	empty_file(run->console_fd);
+	empty_file(run->status_fd);
 	run->emptied = true;
 	if (run->config->timeout_from == TIMEOUT_FROM_START)
 		run_arm_deadline(run, run->o->clock[CLOCK_T0_START]);
@@ -247,21 +256,14 @@ void run_release(struct run *run)
 	measure_close(&run->measure);
 }
 
-void run_adopt_share(struct run *run, struct share *share)
-{
-	if (run->stream)
-		memcpy(share->stream, run->stream, sizeof(share->stream));
-	run->share = share;
-	run->stream = share->stream;
-}
-
 void run_init(struct run *run, const struct config *c,
 	      const struct run_start *start, struct outcome *o)
 {
+	struct share *share = share_of(start->supervisor);
 	unsigned i;
 
-	run_adopt_share(run, start->supervisor ? start->supervisor->share :
-						 &run->own_share);
+	run->share = share ? share : &run->own_share;
+	run->stream = run->share->stream;
 	run->own = *c;
 	run->config = &run->own;
 	run->o = o;
@@ -275,6 +277,7 @@ void run_init(struct run *run, const struct config *c,
 	run->client_fd = -1;
 	run->status_fd = start->status_fd;
 	run->say = start->say;
+	run->missing = start->missing;
 	run->measure = (struct measure){ -1, -1 };
 	pthread_mutex_init(&run->vcpu_lock, NULL);
 	jail_init(&run->jail, c->jail, start->supervisor);
@@ -304,7 +307,7 @@ void run_be_late(void *opaque)
 void run_report_loss(const struct config *c, const struct run_start *start,
 		     bool late, const struct err *why, struct outcome *o)
 {
-	const struct share *share = start->supervisor->share;
+	const struct share *share = share_of(start->supervisor);
 	struct identity id;
 	struct err ignored;
 	struct run run = { 0 };

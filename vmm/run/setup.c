@@ -5,13 +5,11 @@
  * then files, then the host. Nothing that exists is changed before all of it
  * holds.
  */
-#include "run/internal.h"
+#include "run/events.h"
 
 #include "arch/probe.h"
-#include "cli/paths.h"
 #include "jail/own_core.h"
 #include "lib/cleanup.h"
-#include "lib/fdstat.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,15 +20,6 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
-
-void run_truncate(int fd)
-{
-	struct stat st;
-
-	if (fd >= 0 && !fd_stat(fd, &st) && S_ISREG(st.st_mode) &&
-	    ftruncate(fd, 0))
-		return;
-}
 
 int run_attach_streams(struct run *run, const int fd[STREAM_NR],
 		       struct err *e)
@@ -404,9 +393,9 @@ int run_open_machine(struct run *run, struct err *e)
 	int r = 0;
 
 	if (!c->kernel)
-		r = paths_refuse("vmlinux", "kernel", e);
+		r = run->missing("vmlinux", "kernel", e);
 	if (!r && !c->image)
-		r = paths_refuse("base.ext4", "image", e);
+		r = run->missing("base.ext4", "image", e);
 	if (!r)
 		r = check_memory(c, e);
 	if (!r)

@@ -12,19 +12,24 @@
 #define HUSK_SHARE_H
 
 #include "backends/stream.h"
+#include "jail/supervisor.h"
 #include "job/config.h"
 #include "job/outcome.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 
 struct share {
-	atomic_bool late;	/* SIGALRM ended it: its backstop rang */
 	struct outcome outcome;
 	struct stream stream[STREAM_NR];
 	_Alignas(64) exit_counts exits[CONFIG_CPUS_MAX];
 };
 
-static_assert(sizeof(struct share) <= 4096, "a page");
+static_assert(sizeof(struct share) <= SUPERVISOR_ROOM, "both see all of it");
+
+/* Theirs; NULL: there is none. */
+static inline struct share *share_of(const struct supervisor *s)
+{
+	return s ? s->room : NULL;
+}
 
 #endif
