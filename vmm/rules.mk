@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Defines LIB_SRC and the product build/husk. Layers are lib < core < devices
-# < backends, arch < the rest; tests/lint/layers.sh holds the includes to it.
+# Defines LIB_SRC and the product build/husk. Which room may include which is
+# in tests/lint/layers.sh.
 
 LIB_SRC	  := $(sort $(wildcard vmm/lib/*.c))
 ROOMS	  := core devices devices/virtio arch/x86_64 jail backends template \

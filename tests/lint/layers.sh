@@ -5,7 +5,10 @@
 # there are no circles, each folder sees only what it may see, and KVM's
 # interface is known above the devices only. Prints each offending line.
 #
-#   vmm/lib < vmm/core < vmm/devices < vmm/backends, vmm/arch < vmm
+#   vmm             its rooms, from below; those of one level do not see each
+#                   other:
+#                   lib < core < devices, arch, jail < backends, template, job
+#                       < machine < run < pool < cli
 #   guest-init      include/husk, vmm/lib, itself
 #   rootfs-builder  vmm/lib, itself
 #
@@ -25,13 +28,16 @@ status=0
 awk -v edges="$tmp/edges" '
 function dirname(p) { sub(/\/[^\/]*$/, "", p); return p }
 function module(p) { sub(/\.[ch]$/, "", p); return p }
-function rank(p) {
-	if (p ~ /^include\//) return 0
-	if (p ~ /^vmm\/lib\//) return 0
-	if (p ~ /^vmm\/core\//) return 1
-	if (p ~ /^vmm\/devices\//) return 2
-	if (p ~ /^vmm\/(backends|arch)\//) return 3
-	return 4
+function room(p) { sub(/^vmm\//, "", p); sub(/\/.*|^[^\/]*$/, "", p); return p }
+function rank(p) { return p ~ /^include\// ? 1 : level[room(p)] }
+BEGIN {
+	nr = split("lib:core:devices arch jail:backends template job:" \
+		   "machine:run:pool:cli", levels, ":")
+	for (i = 1; i <= nr; i++) {
+		split(levels[i], rooms, " ")
+		for (r in rooms)
+			level[rooms[r]] = i
+	}
 }
 # Why `from` must not include `to`; empty when it may.
 function objection(from, to) {
@@ -47,26 +53,35 @@ function objection(from, to) {
 		return "vmm sees only itself and include/husk"
 	if (rank(to) > rank(from))
 		return "includes upward"
-	if (rank(from) == 3 && rank(to) == 3 && split_of(from) != split_of(to))
-		return "backends and arch do not see each other"
+	if (rank(from) == rank(to) && to !~ /^include/ &&
+	    room(from) != room(to))
+		return "rooms of one level do not see each other"
+	if (room(from) == "backends" && room(to) ~ /^(arch|jail)$/)
+		return "a backend sees no architecture and no jail"
 	if (from ~ /^vmm\/devices\/virtio\// && to ~ /^vmm\/devices\/virtio\// &&
 	    module(from) != module(to) && to !~ /\/(virtq|vdev)\.h$/)
 		return "a virtio device sees only virtq.h, vdev.h and itself"
 	return ""
 }
-function split_of(p) { return p ~ /^vmm\/backends\// ? "backends" : "arch" }
 function complain(why) {
 	print file ":" line ": " why ": " what
 	bad = 1
 }
-FILENAME == ARGV[1] { there[$0] = 1; next }
+FILENAME == ARGV[1] {
+	there[$0] = 1
+	if (/^vmm\// && !(room($0) in level)) {
+		print $0 ": lies in none of the rooms of vmm"
+		bad = 1
+	}
+	next
+}
 {
 	file = $0; sub(/:.*/, "", file)
 	line = substr($0, length(file) + 2); sub(/:.*/, "", line)
 	what = $0; sub(/^[^:]*:[^:]*:/, "", what)
 	if (what ~ /<linux\/kvm\.h>/ &&
 	    file !~ /^vmm\/(arch\/.*|(machine\/(kvm|vcpu|vm)|cli\/check(_jail)?|jail\/policy)\.[ch])$/)
-		complain("KVM below the layers that may know it")
+		complain("KVM below or beside the files that may know it")
 	if (what !~ /"[^"]+"/)
 		next
 	name = what; sub(/^[^"]*"/, "", name); sub(/".*/, "", name)

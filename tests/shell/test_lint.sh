@@ -19,7 +19,9 @@ done
 # A clean tree that passes all of them.
 tree=$tmp/tree
 mkdir -p "$tree/tests" "$tree/vmm/lib" "$tree/vmm/core" "$tree/vmm/arch" \
-	"$tree/vmm/devices/virtio" "$tree/vmm/backends" "$tree/guest-init" \
+	"$tree/vmm/devices/virtio" "$tree/vmm/backends" "$tree/vmm/jail" \
+	"$tree/vmm/template" "$tree/vmm/job" "$tree/vmm/machine" \
+	"$tree/vmm/run" "$tree/vmm/pool" "$tree/vmm/cli" "$tree/guest-init" \
 	"$tree/rootfs-builder" "$tree/include/husk"
 cp -r tests/lint "$tree/tests/"
 
@@ -67,11 +69,32 @@ check "layers: lib includes core" \
 put vmm/backends/x.c '#include "arch/y.h"'
 put vmm/arch/y.h
 check "layers: backends include arch" \
-	catches layers 'vmm/backends/x.c:3: .*do not see' vmm/backends/x.c
+	catches layers 'vmm/backends/x.c:3: a backend sees no' vmm/backends/x.c
 rm "$tree/vmm/arch/y.h"
-put vmm/core/k.c '#include <linux/kvm.h>'
-check "layers: KVM in core" \
-	catches layers 'vmm/core/k.c:3: KVM below' vmm/core/k.c
+# Each room at the next lower level's door: it is told off there.
+below=core
+for room in devices arch jail backends template job machine run pool cli; do
+	put "vmm/$room/y.h"
+	put "vmm/$below/x.c" "#include \"$room/y.h\""
+	check "layers: $below includes $room" catches layers \
+		"vmm/$below/x.c:3: (includes upward|rooms of one level)" \
+		"vmm/$below/x.c"
+	rm "$tree/vmm/$room/y.h"
+	below=$room
+done
+put vmm/template/y.h
+put vmm/job/x.c '#include "template/y.h"'
+check "layers: a room includes one of its level" \
+	catches layers 'vmm/job/x.c:3: rooms of one level' vmm/job/x.c
+rm "$tree/vmm/template/y.h"
+put vmm/x.c
+check "layers: a file in no room" \
+	catches layers 'vmm/x.c: lies in none of the rooms' vmm/x.c
+for room in core devices jail backends template job run pool cli; do
+	put "vmm/$room/k.c" '#include <linux/kvm.h>'
+	check "layers: KVM in $room" \
+		catches layers "vmm/$room/k.c:3: KVM below" "vmm/$room/k.c"
+done
 put guest-init/g.c '#include "core/b.h"'
 check "layers: guest-init includes vmm/core" \
 	catches layers 'guest-init/g.c:3: guest-init sees only' guest-init/g.c
@@ -124,7 +147,7 @@ rm "$tree/vmm/core/ok.c"
 
 # prints CODE PATTERN [FILE]: caught by its rule.
 prints() {
-	local f=${3:-vmm/ban.c}
+	local f=${3:-vmm/run/ban.c}
 	put "$f" 'static void f(FILE *f)' '{' "	$1" '}'
 	catches print "$f:5: $2" "$f"
 }
@@ -141,7 +164,7 @@ check "print: vfprintf" prints 'vfprintf(f, fmt, ap);' 'prints past'
 check "print: write to stderr" prints 'write(STDERR_FILENO, s, n);' 'prints past'
 check "print: show_raw" prints 'show_raw(f, s);' 'show_raw is for'
 may_print() {
-	put vmm/ok.c '/* fputs(s, f); */' 'fputs("s", f);' "fputc('\n', f);" \
+	put vmm/run/ok.c '/* fputs(s, f); */' 'fputs("s", f);' "fputc('\n', f);" \
 		'fprintf(f, "%5u: %" PRIu64 " %%\n", u, v);' \
 		'show(f, "%s", s);' 'show_line(f, "%s", s);' \
 		'text_printf(&t, "%s", s);' 'snprintf(b, n, "%s", s);' \
@@ -149,7 +172,7 @@ may_print() {
 	"$tree/tests/lint/print.sh"
 }
 check "print: literals, numbers, memory and lib/show.c are free" may_print
-rm "$tree/vmm/ok.c"
+rm "$tree/vmm/run/ok.c"
 
 echo 'int x;' >"$tree/vmm/core/o.c"
 check "opening: no SPDX line" catches opening 'core/o.c: no SPDX' vmm/core/o.c
