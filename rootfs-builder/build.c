@@ -141,9 +141,10 @@ static int write_image(struct build *b, struct ext4_result *out, struct err *e)
 		.time = super_time(opt),
 	};
 	struct ext4_data data = {
+		.spool_fd = b->spool.fd,
 		.archive_fd = b->direct ? b->from : -1,
 		.dir_fd = b->from_is_dir ? b->from : -1,
-		.spool_fd = b->spool.fd,
+		.open = source_open_file,
 	};
 	int rc = outfile_create(&b->out, 0666, e);
 

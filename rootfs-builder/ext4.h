@@ -29,9 +29,11 @@
 
 /* The second pass: where the data is. All is borrowed. */
 struct ext4_data {
-	int archive_fd; /* for blocks left in an archive, or -1 */
-	int dir_fd;	/* the source folder, or -1 */
 	int spool_fd;	/* flushed; -1: nothing was spooled */
+	int archive_fd; /* for blocks left in an archive, or -1 */
+	/* Else each file by itself: the caller of open closes it. */
+	int dir_fd;
+	int (*open)(int dir_fd, const struct tree_node *n, struct err *e);
 };
 
 struct ext4_options {

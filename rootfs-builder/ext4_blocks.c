@@ -14,7 +14,6 @@
 #include "ext4_internal.h"
 #include "lib/cleanup.h"
 #include "quote.h"
-#include "source.h"
 
 static errcode_t find_free(struct writer *w, blk64_t *at)
 {
@@ -220,7 +219,7 @@ int ext4_copy_file(struct writer *w, const struct tree_node *n, struct err *e)
 		int rc;
 
 		if (fd < 0 && opened < 0)
-			opened = source_open_file(d->dir_fd, n, e);
+			opened = d->open(d->dir_fd, n, e);
 		if (fd < 0)
 			fd = opened;
 		if (fd < 0)
