@@ -15,14 +15,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ext4.h"
-#include "layout.h"
+#include "ext4/ext4.h"
+#include "ext4/layout.h"
 #include "lib/cleanup.h"
 #include "lib/outfile.h"
 #include "lib/show.h"
-#include "quote.h"
-#include "source.h"
-#include "tree.h"
+#include "source/source.h"
+#include "terminal/quote.h"
+#include "tree/tree.h"
 
 struct build {
 	const struct build_options *opt;

@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "interrupt.h"
 #include "lib/err.h"
-#include "progress.h"
+#include "terminal/interrupt.h"
+#include "terminal/progress.h"
 
 struct build_options {
 	const char *from; /* folder, archive, or "-" */

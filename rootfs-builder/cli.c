@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "ext4.h"
+#include "ext4/ext4.h"
 #include "lib/parse.h"
 #include "version.h"
 

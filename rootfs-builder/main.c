@@ -8,11 +8,11 @@
 
 #include "build.h"
 #include "cli.h"
-#include "inspect.h"
-#include "interrupt.h"
+#include "inspect/inspect.h"
 #include "lib/show.h"
 #include "lib/text.h"
-#include "progress.h"
+#include "terminal/interrupt.h"
+#include "terminal/progress.h"
 
 enum { DONE, FAILED, WRONG_USAGE };
 

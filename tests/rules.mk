@@ -33,8 +33,8 @@ $(BUILD)/test/replay/%:
 $(BUILD)/test/fuzz/%: FORCE
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
-	$(Q)clang $(STD) $(INC) $(DEFS) -O1 -g -fsanitize=fuzzer,$(SAN) \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) \
+	$(Q)clang $(STD) $(INC) $(IMAGE_INC) $(DEFS) -O1 -g \
+		-fsanitize=fuzzer,$(SAN) -fno-sanitize-recover=all -o $@ $(filter %.c,$^) \
 		$(LIB_SRC) $(TEST_LIBS) -pthread
 
 RAW_TESTS := $(patsubst tests/raw/%.c,$(BUILD)/test/raw/%, \

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* LINK: rootfs-builder/tar.c rootfs-builder/tar_header.c */
-/* LINK: rootfs-builder/sparse.c rootfs-builder/pax.c */
-/* LINK: rootfs-builder/pax_codec.c rootfs-builder/stream.c */
-/* LINK: rootfs-builder/gunzip.c rootfs-builder/interrupt.c */
-/* LINK: rootfs-builder/quote.c rootfs-builder/tree.c */
-/* LINK: rootfs-builder/tree_xattr.c rootfs-builder/content.c */
-/* LINK: rootfs-builder/source.c rootfs-builder/source_tar.c */
-/* LINK: rootfs-builder/source_dir.c rootfs-builder/layout.c */
-/* LINK: rootfs-builder/dirblock.c rootfs-builder/digest.c */
-/* LINK: rootfs-builder/ext2err.c rootfs-builder/ext4_create.c */
-/* LINK: rootfs-builder/ext4_blocks.c rootfs-builder/ext4_inode.c */
-/* LINK: rootfs-builder/ext4_write.c rootfs-builder/progress.c */
+/* LINK: rootfs-builder/tar/tar.c rootfs-builder/tar/header.c */
+/* LINK: rootfs-builder/tar/sparse.c rootfs-builder/tar/pax.c */
+/* LINK: rootfs-builder/tar/pax_codec.c rootfs-builder/tar/stream.c */
+/* LINK: rootfs-builder/tar/gunzip.c rootfs-builder/terminal/interrupt.c */
+/* LINK: rootfs-builder/terminal/quote.c rootfs-builder/tree/tree.c */
+/* LINK: rootfs-builder/tree/xattr.c rootfs-builder/tree/content.c */
+/* LINK: rootfs-builder/source/source.c rootfs-builder/source/tar.c */
+/* LINK: rootfs-builder/source/dir.c rootfs-builder/ext4/layout.c */
+/* LINK: rootfs-builder/ext4/dirblock.c rootfs-builder/ext4/digest.c */
+/* LINK: rootfs-builder/ext4/ext2err.c rootfs-builder/ext4/create.c */
+/* LINK: rootfs-builder/ext4/blocks.c rootfs-builder/ext4/inode.c */
+/* LINK: rootfs-builder/ext4/write.c rootfs-builder/terminal/progress.c */
 /* LIBS: -lext2fs -lcom_err -lz */
 /*
  * Any bytes as an archive, packed or not, through the whole builder. What the
@@ -26,8 +26,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../rootfs-builder/ext4.h"
-#include "../../rootfs-builder/source.h"
+#include "ext4/ext4.h"
+#include "source/source.h"
 
 #include "require.h"
 #include "tar_mutate.h"

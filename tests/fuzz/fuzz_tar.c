@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* LINK: rootfs-builder/tar.c rootfs-builder/tar_header.c */
-/* LINK: rootfs-builder/sparse.c rootfs-builder/pax.c */
-/* LINK: rootfs-builder/pax_codec.c rootfs-builder/stream.c */
-/* LINK: rootfs-builder/interrupt.c rootfs-builder/quote.c */
+/* LINK: rootfs-builder/tar/tar.c rootfs-builder/tar/header.c */
+/* LINK: rootfs-builder/tar/sparse.c rootfs-builder/tar/pax.c */
+/* LINK: rootfs-builder/tar/pax_codec.c rootfs-builder/tar/stream.c */
+/* LINK: rootfs-builder/terminal/interrupt.c rootfs-builder/terminal/quote.c */
 /*
  * Any bytes as a tar archive. Whatever comes, the handler must be called as
  * tar.h promises; the reader's own faults are the sanitizers' business.
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../rootfs-builder/tar.h"
+#include "tar/tar.h"
 
 #include "require.h"
 #include "tar_mutate.h"

@@ -15,7 +15,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 # What may print or exit, as an extended regular expression of paths.
-SPEAKERS='^(vmm/(cli/(main|cli|check|check_jail)|job/version|jail/supervisor)\.c|guest-init/|rootfs-builder/(main|cli|progress|cmd_[a-z]+)\.c|tests/|examples/|bench/)'
+SPEAKERS='^(vmm/(cli/(main|cli|check|check_jail)|job/version|jail/supervisor)\.c|guest-init/|rootfs-builder/(main|cli|terminal/progress)\.c|tests/|examples/|bench/)'
 OPENERS='^vmm/lib/outfile\.c$'
 FORKERS='^vmm/pool/start\.c$'
 files=$(tests/lint/files.sh ch vmm guest-init rootfs-builder include tests \

@@ -12,7 +12,7 @@ status=0
 for h in $(tests/lint/files.sh h vmm guest-init rootfs-builder include tests); do
 	# For Frama-C, with its own library's headers.
 	[ "$h" != tests/prove/model.h ] || continue
-	"$CC" -std=gnu17 -D_GNU_SOURCE -Ivmm -Iinclude -I. \
+	"$CC" -std=gnu17 -D_GNU_SOURCE -Ivmm -Irootfs-builder -Iinclude -I. \
 		-I"$(dirname "$h")" -Wall -Wextra -Wstrict-prototypes -Werror \
 		-Wno-unused-function -fsyntax-only -x c "$h" || {
 		echo "$h: does not compile alone"

@@ -10,7 +10,7 @@
 #                   lib < core < devices, arch, jail < backends, template, job
 #                       < machine < run < pool < cli
 #   guest-init      include/husk, vmm/lib, itself
-#   rootfs-builder  vmm/lib, itself
+#   rootfs-builder  vmm/lib, itself: its folders as in image_objection
 #
 # One grep and one awk over all files: a loop in the shell took seconds.
 set -eu
@@ -28,7 +28,11 @@ status=0
 awk -v edges="$tmp/edges" '
 function dirname(p) { sub(/\/[^\/]*$/, "", p); return p }
 function module(p) { sub(/\.[ch]$/, "", p); return p }
-function room(p) { sub(/^vmm\//, "", p); sub(/\/.*|^[^\/]*$/, "", p); return p }
+function room(p) {
+	sub(/^(vmm|rootfs-builder)\//, "", p)
+	sub(/\/.*|^[^\/]*$/, "", p)
+	return p
+}
 function rank(p) { return p ~ /^include\// ? 1 : level[room(p)] }
 BEGIN {
 	nr = split("lib:core:devices arch jail:backends template job:" \
@@ -47,8 +51,7 @@ function objection(from, to) {
 		return to ~ /^(include|vmm\/lib|guest-init)\// ? "" : \
 			"guest-init sees only include/husk and vmm/lib"
 	if (from ~ /^rootfs-builder\//)
-		return to ~ /^(vmm\/lib|rootfs-builder)\// ? "" : \
-			"rootfs-builder sees only vmm/lib"
+		return image_objection(from, to)
 	if (to !~ /^(vmm|include)\//)
 		return "vmm sees only itself and include/husk"
 	if (rank(to) > rank(from))
@@ -62,6 +65,24 @@ function objection(from, to) {
 	    module(from) != module(to) && to !~ /\/(virtq|vdev)\.h$/)
 		return "a virtio device sees only virtq.h, vdev.h and itself"
 	return ""
+}
+# The folders of rootfs-builder: what is not listed here they do not see.
+BEGIN {
+	sees["tar"] = sees["tree"] = " terminal "
+	sees["source"] = " terminal tar tree "
+	sees["ext4"] = " terminal tree "
+	sees["inspect"] = " terminal ext4 "
+}
+function image_objection(from, to, a, b) {
+	if (to ~ /^vmm\/lib\//)
+		return ""
+	if (to !~ /^rootfs-builder\//)
+		return "rootfs-builder sees only vmm/lib"
+	a = room(from)
+	b = room(to)
+	if (a == "" || a == b || index(sees[a], " " b " "))
+		return ""
+	return a " does not see " (b == "" ? "the command line" : b)
 }
 function complain(why) {
 	print file ":" line ": " why ": " what
@@ -86,6 +107,8 @@ FILENAME == ARGV[1] {
 		next
 	name = what; sub(/^[^"]*"/, "", name); sub(/".*/, "", name)
 	to = ""
+	if (file ~ /^rootfs-builder\// && ("rootfs-builder/" name) in there)
+		to = "rootfs-builder/" name
 	if (("vmm/" name) in there)
 		to = "vmm/" name
 	if (("include/" name) in there)

@@ -101,6 +101,28 @@ check "layers: guest-init includes vmm/core" \
 put rootfs-builder/r.c '#include "core/b.h"'
 check "layers: rootfs-builder includes vmm/core" \
 	catches layers 'rootfs-builder/r.c:3: rootfs-builder' rootfs-builder/r.c
+# unseen FOLDER HEADER PATTERN: a file there must not include that.
+unseen() {
+	mkdir -p "$tree/rootfs-builder/$1" "$(dirname "$tree/rootfs-builder/$2")"
+	put "rootfs-builder/$1/x.c" "#include \"$2\""
+	put "rootfs-builder/$2"
+	catches layers "rootfs-builder/$1/x.c:3: $1 does not see $3" \
+		"rootfs-builder/$1/x.c" && rm "$tree/rootfs-builder/$2"
+}
+while read -r from to; do
+	check "layers: rootfs-builder's $from includes $to" \
+		unseen "$from" "$to/y.h" "$to"
+done <<-'END'
+	terminal tar
+	tar tree
+	tree tar
+	source ext4
+	ext4 source
+	inspect source
+	cellar terminal
+END
+check "layers: rootfs-builder's tree includes the command line" \
+	unseen tree y.h 'the command line'
 put vmm/devices/virtio/blk.h
 put vmm/devices/virtio/con.c '#include "devices/virtio/blk.h"'
 check "layers: one virtio device includes another" \

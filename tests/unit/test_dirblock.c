@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* LINK: rootfs-builder/dirblock.c */
+/* LINK: rootfs-builder/ext4/dirblock.c */
 /* LIBS: -lext2fs -lcom_err */
 /*
  * Folder blocks, read back by a walk of their own: every name must be found
  * the way a kernel looks for it, from the root of the hash tree down, and by
  * a plain walk over all leaves. e2fsck judges whole images in the shell test.
  */
-#include "../../rootfs-builder/dirblock.h"
+#include "ext4/dirblock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 
 #include <ext2fs/ext2fs.h>
 
-#include "../../rootfs-builder/tree.h"
+#include "tree/tree.h"
 
 #define NAME_LEN 255
 

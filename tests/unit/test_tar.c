@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* LINK: rootfs-builder/tar.c rootfs-builder/tar_header.c */
-/* LINK: rootfs-builder/sparse.c rootfs-builder/pax.c */
-/* LINK: rootfs-builder/pax_codec.c rootfs-builder/stream.c */
-/* LINK: rootfs-builder/interrupt.c rootfs-builder/quote.c */
+/* LINK: rootfs-builder/tar/tar.c rootfs-builder/tar/header.c */
+/* LINK: rootfs-builder/tar/sparse.c rootfs-builder/tar/pax.c */
+/* LINK: rootfs-builder/tar/pax_codec.c rootfs-builder/tar/stream.c */
+/* LINK: rootfs-builder/terminal/interrupt.c rootfs-builder/terminal/quote.c */
 /*
  * The archive reader by what it tells its handler: each archive is read once
  * whole and once byte by byte, and both must give the same words.
  */
-#include "../../rootfs-builder/tar.h"
+#include "tar/tar.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +21,8 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "../../rootfs-builder/tar_header.h"
 #include "lib/text.h"
+#include "tar/header.h"
 #include "tar_make.h"
 
 #define MAX 65536

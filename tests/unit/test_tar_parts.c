@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* LINK: rootfs-builder/sparse.c rootfs-builder/pax_codec.c */
-/* LINK: rootfs-builder/gunzip.c rootfs-builder/stream.c */
-/* LINK: rootfs-builder/interrupt.c rootfs-builder/quote.c */
+/* LINK: rootfs-builder/tar/sparse.c rootfs-builder/tar/pax_codec.c */
+/* LINK: rootfs-builder/tar/gunzip.c rootfs-builder/tar/stream.c */
+/* LINK: rootfs-builder/terminal/interrupt.c rootfs-builder/terminal/quote.c */
 /* LIBS: -lz */
 /* What the archive reader is made of: codecs, sparse maps, gzip, quoting. */
-#include "../../rootfs-builder/pax_codec.h"
+#include "tar/pax_codec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,9 +17,9 @@
 #include <errno.h>
 #include <zlib.h>
 
-#include "../../rootfs-builder/gunzip.h"
-#include "../../rootfs-builder/quote.h"
-#include "../../rootfs-builder/sparse.h"
+#include "tar/gunzip.h"
+#include "tar/sparse.h"
+#include "terminal/quote.h"
 
 struct time_case {
 	const char *text;

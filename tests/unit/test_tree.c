@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* LINK: rootfs-builder/tree.c rootfs-builder/tree_xattr.c */
-/* LINK: rootfs-builder/content.c rootfs-builder/quote.c */
+/* LINK: rootfs-builder/tree/tree.c rootfs-builder/tree/xattr.c */
+/* LINK: rootfs-builder/tree/content.c rootfs-builder/terminal/quote.c */
 /*
  * The tree by what it looks like after a list of additions, and by what it
  * refuses; then the map of a file's blocks by how its bytes arrive.
  */
-#include "../../rootfs-builder/tree.h"
+#include "tree/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,9 +21,9 @@
 #include <limits.h>
 #include <unistd.h>
 
-#include "../../rootfs-builder/content.h"
-#include "../../rootfs-builder/tree_xattr.h"
 #include "lib/text.h"
+#include "tree/content.h"
+#include "tree/xattr.h"
 
 static struct tree tree;
 static struct err e;
