@@ -197,6 +197,18 @@ void machine_fini(struct machine *m)
 	pthread_mutex_destroy(&m->lock);
 }
 
+int machine_set_up(void **state)
+{
+	machine_init(*state, 1);
+	return 0;
+}
+
+int machine_tear_down(void **state)
+{
+	machine_fini(*state);
+	return 0;
+}
+
 void *machine_ptr(struct machine *m, gpa_t gpa, uint64_t len)
 {
 	void *p = gmem_ptr(&m->vm.mem, gpa, len);

@@ -90,6 +90,13 @@ struct machine {
 void machine_init(struct machine *m, unsigned cpus);
 void machine_fini(struct machine *m);
 
+/* A test with a machine of one vCPU: new for it, gone after it. */
+#define MACHINE_TEST(f, m)                                                     \
+	cmocka_unit_test_prestate_setup_teardown(f, machine_set_up,            \
+						 machine_tear_down, m)
+int machine_set_up(void **state);
+int machine_tear_down(void **state);
+
 /* Append a command; its number, for machine_answer. */
 unsigned machine_do(struct machine *m, uint64_t op, uint64_t at, uint64_t val);
 uint64_t machine_answer(struct machine *m, unsigned command);

@@ -22,28 +22,11 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-#define HANG_S	  600u
 #define NR_COPIES 200u
 
-static struct box box, copy;
+static struct box box, copy, *boxes[] = { &copy, &box, NULL };
 static struct box_state state;
 static uint64_t can;
-
-static int set_up(void **unused)
-{
-	(void)unused;
-	memset(&box, 0, sizeof(box));
-	memset(&copy, 0, sizeof(copy));
-	return 0;
-}
-
-static int tear_down(void **unused)
-{
-	(void)unused;
-	box_fini(&copy);
-	box_fini(&box);
-	return 0;
-}
 
 static uint64_t now_ns(void)
 {
@@ -331,7 +314,7 @@ static void waiting_vcpu_waits(void **unused)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) BOX_TEST(f, boxes)
 	const struct CMUnitTest tests[] = {
 		TEST(tsc_goes_on),	 TEST(young_tsc_goes_on),
 		TEST(old_tsc_goes_on),	 TEST(clock_goes_on),
@@ -343,7 +326,7 @@ int main(void)
 		TEST(timer_of_a_copy_that_waited_fires),
 	};
 
-	box_watch(HANG_S);
+	box_watch();
 	can = box_can();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

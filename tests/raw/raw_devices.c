@@ -23,13 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "machine.h"
-
-#define HEADER (RAW_DATA + 0x0000)
-#define STATUS (RAW_DATA + 0x0100)
-#define MSG    (RAW_DATA + 0x0200)
-#define FLAG   (RAW_DATA + 0x0f00)
-#define DATA   (RAW_DATA + 0x1000)
+#include "stage.h"
 
 /* x2APIC registers by MSR number; xAPIC has them in the page. */
 #define MSR_APIC_BASE  0x1b
@@ -41,36 +35,6 @@
 
 static struct machine m;
 
-static int set_up(void **state)
-{
-	(void)state;
-	machine_init(&m, 1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	machine_fini(&m);
-	return 0;
-}
-
-static const uint16_t one_queue[] = { 8 };
-
-static void put_request(uint32_t type, uint64_t sector, uint32_t len)
-{
-	const struct virtio_blk_outhdr h = { .type = type, .sector = sector };
-	const struct mockbuf b[] = {
-		{ HEADER, sizeof(h), false },
-		{ DATA, len, true },
-		{ STATUS, 1, true },
-	};
-
-	memcpy(machine_ptr(&m, HEADER, sizeof(h)), &h, sizeof(h));
-	*(uint8_t *)machine_ptr(&m, STATUS, 1) = 0xee;
-	mockring_add(&m.ring[0], b, 3);
-}
-
 static void reads_a_sector(void **state)
 {
 	unsigned isr, after;
@@ -78,8 +42,8 @@ static void reads_a_sector(void **state)
 	uint32_t len;
 
 	(void)state;
-	machine_do_driver(&m, RAW_DISK, one_queue, 1);
-	put_request(VIRTIO_BLK_T_IN, 77, 1024);
+	stage_do_disk(&m, 8);
+	stage_put_request(&m, VIRTIO_BLK_T_IN, 77, 1024);
 	machine_do_kick(&m, RAW_DISK, 0);
 	isr = machine_do(&m, RAW_READ32,
 			 machine_reg(RAW_DISK, VIRTIO_MMIO_INTERRUPT_STATUS),
@@ -89,15 +53,14 @@ static void reads_a_sector(void **state)
 	after = machine_do(&m, RAW_READ32,
 			   machine_reg(RAW_DISK, VIRTIO_MMIO_INTERRUPT_STATUS),
 			   7);
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	assert_int_equal(machine_answer(&m, isr), VIRTIO_MMIO_INT_VRING);
 	assert_int_equal(machine_answer(&m, after), 0);
 	assert_true(mockring_collect(&m.ring[0], &head, &len));
 	assert_int_equal(len, 1025);
-	assert_int_equal(*(uint8_t *)machine_ptr(&m, STATUS, 1), 0);
-	assert_int_equal(*(uint8_t *)machine_ptr(&m, DATA, 1), 77);
-	assert_int_equal(*(uint8_t *)machine_ptr(&m, DATA + 1023, 1), 78);
+	assert_int_equal(stage_request_status(&m), 0);
+	assert_int_equal(*(uint8_t *)machine_ptr(&m, STAGE_BUF, 1), 77);
+	assert_int_equal(*(uint8_t *)machine_ptr(&m, STAGE_BUF + 1023, 1), 78);
 	assert_int_equal(machine_exits(&m, EXIT_KIND_NOTIFY), 1);
 }
 
@@ -106,13 +69,11 @@ static void never_writes_to_the_image(void **state)
 	char buf[512];
 
 	(void)state;
-	machine_do_driver(&m, RAW_DISK, one_queue, 1);
-	put_request(VIRTIO_BLK_T_OUT, 3, 512);
+	stage_do_disk(&m, 8);
+	stage_put_request(&m, VIRTIO_BLK_T_OUT, 3, 512);
 	machine_do_kick(&m, RAW_DISK, 0);
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
-	assert_int_equal(*(uint8_t *)machine_ptr(&m, STATUS, 1),
-			 VIRTIO_BLK_S_IOERR);
+	stage_run(&m);
+	assert_int_equal(stage_request_status(&m), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(pread(m.disk.fd, buf, 512, 3 * 512), 512);
 	assert_int_equal(buf[0], 3);
 }
@@ -137,16 +98,15 @@ static void an_interrupt_reaches_the_apic(void **state)
 
 	(void)state;
 	do_apic_on();
-	machine_do_driver(&m, RAW_DISK, one_queue, 1);
+	stage_do_disk(&m, 8);
 	before = machine_do(&m, RAW_RDMSR, MSR_X2_IRR_32, 7);
-	put_request(VIRTIO_BLK_T_IN, 0, 512);
+	stage_put_request(&m, VIRTIO_BLK_T_IN, 0, 512);
 	machine_do_kick(&m, RAW_DISK, 0);
 	/* The input is masked until now; the edge was kept. */
 	masked = machine_do(&m, RAW_RDMSR, MSR_X2_IRR_32, 7);
 	do_ioapic(RAW_DISK, VECTOR);
 	after = machine_do(&m, RAW_RDMSR, MSR_X2_IRR_32, 7);
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	assert_int_equal(machine_answer(&m, before), 0);
 	assert_int_equal(machine_answer(&m, masked), 0);
 	assert_int_equal(machine_answer(&m, after), 1u << (VECTOR - 32));
@@ -160,12 +120,11 @@ static void edges_go_to_their_vector(void **state)
 	do_apic_on();
 	do_ioapic(RAW_CONSOLE, VECTOR + 1);
 	do_ioapic(RAW_DISK, VECTOR);
-	machine_do_driver(&m, RAW_DISK, one_queue, 1);
-	put_request(VIRTIO_BLK_T_IN, 0, 512);
+	stage_do_disk(&m, 8);
+	stage_put_request(&m, VIRTIO_BLK_T_IN, 0, 512);
 	machine_do_kick(&m, RAW_DISK, 0);
 	irr = machine_do(&m, RAW_RDMSR, MSR_X2_IRR_32, 7);
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	assert_int_equal(machine_answer(&m, irr), 1u << (VECTOR - 32));
 }
 
@@ -175,8 +134,8 @@ static void entries_of_nonsense(void **state)
 	unsigned i;
 
 	(void)state;
-	machine_do_driver(&m, RAW_DISK, one_queue, 1);
-	put_request(VIRTIO_BLK_T_IN, 0, 512);
+	stage_do_disk(&m, 8);
+	stage_put_request(&m, VIRTIO_BLK_T_IN, 0, 512);
 	machine_do_kick(&m, RAW_DISK, 0);
 	for (i = 0; i < 64; i++) {
 		/* Each delivery mode but INIT, which stops the vCPU. */
@@ -198,46 +157,27 @@ static void entries_of_nonsense(void **state)
 			mode = 3;
 		do_ioapic(RAW_DISK, i * 7 | mode << 8 | (i & 1) << 11);
 	}
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 }
 
 /* ---- the console ---- */
 
-/* Queues: port 0 (0, 1), control (2, 3), port 1 = stdout (4, 5). */
-static const uint16_t console_queues[] = { 8, 8, 8, 8, 8, 8 };
-
-static void do_message(uint32_t id, uint16_t event, uint16_t value,
-		       unsigned slot)
-{
-	const struct virtio_console_control c = { id, event, value };
-	const struct mockbuf b = { MSG + 16 * slot, sizeof(c), false };
-
-	memcpy(machine_ptr(&m, b.gpa, sizeof(c)), &c, sizeof(c));
-	mockring_add(&m.ring[3], &b, 1);
-	machine_do_kick(&m, RAW_CONSOLE, 3);
-}
-
 static void writes_to_a_port(void **state)
 {
 	static const char text[] = "a line of output\n";
-	const struct mockbuf out = { DATA, sizeof(text) - 1, false };
-	const struct mockbuf in = { DATA + 0x1000, 64, true };
+	const struct mockbuf out = { STAGE_BUF, sizeof(text) - 1, false };
+	const struct mockbuf in = { STAGE_BUF + 0x1000, 64, true };
 	struct virtio_console_control c;
 	uint16_t head;
 	uint32_t len;
 
 	(void)state;
-	machine_do_driver(&m, RAW_CONSOLE, console_queues, 6);
+	stage_do_console(&m);
 	mockring_add(&m.ring[2], &in, 1);
-	do_message(0, VIRTIO_CONSOLE_DEVICE_READY, 1, 0);
-	do_message(1, VIRTIO_CONSOLE_PORT_READY, 1, 1);
-	do_message(1, VIRTIO_CONSOLE_PORT_OPEN, 1, 2);
-	memcpy(machine_ptr(&m, DATA, sizeof(text)), text, sizeof(text));
+	memcpy(machine_ptr(&m, STAGE_BUF, sizeof(text)), text, sizeof(text));
 	mockring_add(&m.ring[5], &out, 1);
 	machine_do_kick(&m, RAW_CONSOLE, 5);
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	assert_int_equal(m.nr_taken, sizeof(text) - 1);
 	assert_memory_equal(m.taken, text, sizeof(text) - 1);
 	assert_true(console_is_drained(&m.vm.console, 1));
@@ -257,8 +197,8 @@ static void broken_rings_break_their_device(void **state)
 
 	(void)state;
 	/* A chain that is a loop, kicked many times. */
-	machine_do_driver(&m, RAW_DISK, one_queue, 1);
-	mockring_set_desc(&m.ring[0], 0, DATA, 16, VRING_DESC_F_NEXT, 0);
+	stage_do_disk(&m, 8);
+	mockring_set_desc(&m.ring[0], 0, STAGE_BUF, 16, VRING_DESC_F_NEXT, 0);
 	mockring_offer(&m.ring[0], 0);
 	machine_do_kick(&m, RAW_DISK, 0);
 	machine_do_kick(&m, RAW_DISK, 0);
@@ -267,17 +207,16 @@ static void broken_rings_break_their_device(void **state)
 	console = machine_do(&m, RAW_READ32,
 			     machine_reg(RAW_CONSOLE, VIRTIO_MMIO_STATUS), 7);
 	/* Reset, and it is as new. */
-	machine_do_driver(&m, RAW_DISK, one_queue, 1);
-	put_request(VIRTIO_BLK_T_IN, 9, 512);
+	stage_do_disk(&m, 8);
+	stage_put_request(&m, VIRTIO_BLK_T_IN, 9, 512);
 	machine_do_kick(&m, RAW_DISK, 0);
 	again = machine_do(&m, RAW_READ32,
 			   machine_reg(RAW_DISK, VIRTIO_MMIO_STATUS), 0);
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	assert_true(machine_answer(&m, disk) & VIRTIO_CONFIG_S_NEEDS_RESET);
 	assert_int_equal(machine_answer(&m, console), 0);
 	assert_false(machine_answer(&m, again) & VIRTIO_CONFIG_S_NEEDS_RESET);
-	assert_int_equal(*(uint8_t *)machine_ptr(&m, DATA, 1), 9);
+	assert_int_equal(*(uint8_t *)machine_ptr(&m, STAGE_BUF, 1), 9);
 }
 
 static void descriptors_out_of_ram(void **state)
@@ -291,21 +230,20 @@ static void descriptors_out_of_ram(void **state)
 
 	(void)state;
 	for (i = 0; i < 7; i++) {
-		machine_do_driver(&m, RAW_DISK, one_queue, 1);
-		mockring_set_desc(&m.ring[0], 0, HEADER, 16,
+		stage_do_disk(&m, 8);
+		mockring_set_desc(&m.ring[0], 0, STAGE_HEADER, 16,
 				  VRING_DESC_F_NEXT, 1);
 		mockring_set_desc(&m.ring[0], 1, bad[i], 512,
 				  VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 2);
-		mockring_set_desc(&m.ring[0], 2, STATUS, 1, VRING_DESC_F_WRITE,
-				  0);
+		mockring_set_desc(&m.ring[0], 2, STAGE_STATUS, 1,
+				  VRING_DESC_F_WRITE, 0);
 		mockring_offer(&m.ring[0], 0);
 		machine_do_kick(&m, RAW_DISK, 0);
 		status[i] = machine_do(
 			&m, RAW_READ32,
 			machine_reg(RAW_DISK, VIRTIO_MMIO_STATUS), 0);
 	}
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	for (i = 0; i < 7; i++)
 		assert_true(machine_answer(&m, status[i]) &
 			    VIRTIO_CONFIG_S_NEEDS_RESET);
@@ -314,6 +252,7 @@ static void descriptors_out_of_ram(void **state)
 /* Rings whose bytes are noise, device by device, kick by kick. */
 static void noise_in_the_rings(void **state)
 {
+	static const uint16_t queues[] = { 8, 8, 8, 8, 8, 8 };
 	uint32_t seed = 4711;
 	unsigned round, i;
 	gpa_t at;
@@ -323,18 +262,16 @@ static void noise_in_the_rings(void **state)
 		unsigned index = round % 2;
 		gpa_t from = m.next_ring;
 
-		machine_do_driver(&m, index, console_queues,
+		machine_do_driver(&m, index, queues,
 				  index == RAW_CONSOLE ? 6 : 1);
-		for (at = from; at < m.next_ring; at++) {
-			seed = seed * 1664525u + 1013904223u;
+		for (at = from; at < m.next_ring; at++)
 			*(uint8_t *)machine_ptr(&m, at, 1) =
-				(uint8_t)(seed >> 24 & (round & 4 ? 7 : 255));
-		}
+				(uint8_t)(stage_noise(&seed) >> 16 &
+					  (round & 4 ? 7 : 255));
 		for (i = 0; i < 8; i++)
 			machine_do_kick(&m, index, i);
 	}
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 }
 
 /* ---- two vCPUs ---- */
@@ -361,19 +298,19 @@ static void a_queue_that_never_runs_dry(void **state)
 	machine_fini(&m);
 	machine_init(&m, 2);
 	m.low_rings = true;
-	machine_do_driver(&m, RAW_DISK, one_queue, 1);
+	stage_do_disk(&m, 8);
 	/*
 	 * Every slot of the available ring is zero: one request, again. A
 	 * long one, so that it is topped up before it is served.
 	 */
-	put_request(VIRTIO_BLK_T_IN, 0, 1u << 18);
+	stage_put_request(&m, VIRTIO_BLK_T_IN, 0, 1u << 18);
 	do_second_cpu();
-	machine_do(&m, RAW_WRITE16, FLAG, 0x1234);
+	machine_do(&m, RAW_WRITE16, STAGE_FLAG, 0x1234);
 	again = m.nr_commands;
 	machine_do_kick(&m, RAW_DISK, 0);
 	machine_do(&m, RAW_JUMP, RAW_LIST + again * sizeof(struct command), 0);
 	machine_start(&m);
-	machine_wait16(&m, FLAG, 0x1234);
+	machine_wait16(&m, STAGE_FLAG, 0x1234);
 	/* More have come back than any one kick may serve. */
 	while (mockring_used_idx(r) < 3 * VIRTQ_MAX_SIZE)
 		sched_yield();
@@ -385,7 +322,7 @@ static void a_queue_that_never_runs_dry(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) MACHINE_TEST(f, &m)
 	const struct CMUnitTest tests[] = {
 		TEST(reads_a_sector),
 		TEST(never_writes_to_the_image),

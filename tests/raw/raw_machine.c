@@ -14,29 +14,14 @@
 #include <linux/virtio_mmio.h>
 #include <string.h>
 
-#include "machine.h"
+#include "stage.h"
 
 static struct machine m;
-
-static int set_up(void **state)
-{
-	(void)state;
-	machine_init(&m, 1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	machine_fini(&m);
-	return 0;
-}
 
 static void resets_itself(void **state)
 {
 	(void)state;
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	assert_int_equal(m.nr_ends, 1);
 	assert_int_equal(machine_exits(&m, EXIT_KIND_PIO), 1);
 	assert_true(m.vm.vcpu[0].first_run_ns > 0);
@@ -52,8 +37,7 @@ static void speaks_on_the_early_console(void **state)
 	in = machine_do(&m, RAW_IN8, 0x3fd, 0);
 	for (i = 0; i < sizeof(text) - 1; i++)
 		machine_do(&m, RAW_OUT8, 0x3f8, (uint8_t)text[i]);
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	assert_int_equal(machine_answer(&m, in), 0x60);
 	uart_last_words(&m.vm.uart, words, sizeof(words));
 	assert_string_equal(words, "husk-init: hello from ring 0");
@@ -72,8 +56,7 @@ static void string_output_in_one_go(void **state)
 	/* The same into the reset line: all but one value are ignored. */
 	machine_do(&m, RAW_OUTS, 0x64, 5000);
 	machine_do(&m, RAW_OUTS, 0x1234, 5000);
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	assert_int_equal(m.vm.uart.nr_bytes, 5000);
 	uart_last_words(&m.vm.uart, words, sizeof(words));
 	assert_int_equal(strlen(words), 49);
@@ -94,8 +77,7 @@ static void devices_answer_by_their_magic(void **state)
 	none = machine_do(&m, RAW_READ64, machine_reg(2, 0), 0);
 	machine_do(&m, RAW_WRITE32, arch_ioapic_base, 1);
 	ioapic = machine_do(&m, RAW_READ32, arch_ioapic_base + 0x10, 0);
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	assert_int_equal(machine_answer(&m, magic[0]), 0x74726976);
 	assert_int_equal(machine_answer(&m, magic[1]), 0x74726976);
 	assert_int_equal(machine_answer(&m, id[RAW_CONSOLE]),
@@ -118,15 +100,29 @@ static void triple_fault(void **state)
 	assert_int_equal(m.nr_ends, 1);
 }
 
+#define HELLO 0x1234
+
+static void do_hello(void)
+{
+	machine_do(&m, RAW_WRITE16, RAW_DATA, HELLO);
+}
+
+/* Stop it once it has said hello. */
+static void run_and_stop(void)
+{
+	machine_start(&m);
+	machine_wait16(&m, RAW_DATA, HELLO);
+	vm_stop(&m.vm);
+	assert_false(m.has_ended);
+}
+
 /* Interrupts are off: nothing but the kick gets it out. */
 static void a_spinning_guest_is_stopped(void **state)
 {
 	(void)state;
-	machine_do(&m, RAW_WRITE16, RAW_DATA, 0x1234);
+	do_hello();
 	machine_do(&m, RAW_SPIN, 0, 0);
-	machine_start(&m);
-	machine_wait16(&m, RAW_DATA, 0x1234);
-	vm_stop(&m.vm);
+	run_and_stop();
 	vm_stop(&m.vm);
 	assert_false(m.has_ended);
 	assert_true(machine_exits(&m, EXIT_KIND_SIGNAL) <= 1);
@@ -135,26 +131,20 @@ static void a_spinning_guest_is_stopped(void **state)
 static void a_sleeping_guest_is_stopped(void **state)
 {
 	(void)state;
-	machine_do(&m, RAW_WRITE16, RAW_DATA, 0x1234);
+	do_hello();
 	machine_do(&m, RAW_HALT, 0, 0);
-	machine_start(&m);
-	machine_wait16(&m, RAW_DATA, 0x1234);
-	vm_stop(&m.vm);
-	assert_false(m.has_ended);
+	run_and_stop();
 }
 
 /* One that keeps the devices busy: every exit is on the way back in. */
 static void a_busy_guest_is_stopped(void **state)
 {
 	(void)state;
-	machine_do(&m, RAW_WRITE16, RAW_DATA, 0x1234);
+	do_hello();
 	machine_do(&m, RAW_READ32, machine_reg(0, 0), 0);
 	machine_do(&m, RAW_OUT8, 0x3f8, 'x');
 	machine_do(&m, RAW_JUMP, RAW_LIST + sizeof(struct command), 0);
-	machine_start(&m);
-	machine_wait16(&m, RAW_DATA, 0x1234);
-	vm_stop(&m.vm);
-	assert_false(m.has_ended);
+	run_and_stop();
 }
 
 static void stopped_before_it_runs(void **state)
@@ -177,8 +167,7 @@ static uint32_t seed;
 
 static uint32_t noise(void)
 {
-	seed = seed * 1664525u + 1013904223u;
-	return seed >> 8;
+	return stage_noise(&seed);
 }
 
 /* Any width, aligned or not, over all windows and the space between. */
@@ -199,8 +188,7 @@ static void a_storm_of_accesses(void **state)
 		/* 4 KiB pages: an access over the end is two. */
 		machine_do(&m, op, at, (uint64_t)noise() << 20 | noise());
 	}
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	for (kind = 0; kind < EXIT_KIND_NR; kind++)
 		sum += machine_exits(&m, kind);
 	/* As many exits as accesses, and the few which lie over two pages. */
@@ -224,8 +212,7 @@ static void a_storm_of_ports(void **state)
 			port = 0x80;
 		machine_do(&m, op, port, noise());
 	}
-	machine_do_reset(&m);
-	assert_int_equal(machine_run(&m), VCPU_RESET);
+	stage_run(&m);
 	assert_int_equal(machine_exits(&m, EXIT_KIND_PIO), 6001);
 	assert_int_equal(m.nr_ends, 1);
 }
@@ -243,7 +230,7 @@ static void resets_many_times(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) MACHINE_TEST(f, &m)
 	const struct CMUnitTest tests[] = {
 		TEST(resets_itself),
 		TEST(speaks_on_the_early_console),

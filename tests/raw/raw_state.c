@@ -13,49 +13,23 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "own_ioctl.h"
 #include "state_box.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#define HANG_S	  600u
 #define MAX_CALLS 12u
 
-static struct box box, copy;
+static struct box box, copy, *boxes[] = { &copy, &box, NULL };
 static struct box_state state, again;
 static uint64_t can;
 static unsigned nr_ioctls;
 
-/* libc's, counted. */
-int ioctl(int fd, unsigned long request, ...)
+int on_ioctl(int fd, unsigned long request, void *arg)
 {
-	va_list ap;
-	void *arg;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
 	nr_ioctls++;
-	return (int)syscall(SYS_ioctl, fd, request, arg);
-}
-
-static int set_up(void **unused)
-{
-	(void)unused;
-	memset(&box, 0, sizeof(box));
-	memset(&copy, 0, sizeof(copy));
-	return 0;
-}
-
-static int tear_down(void **unused)
-{
-	(void)unused;
-	box_fini(&copy);
-	box_fini(&box);
-	return 0;
+	return libc_ioctl(fd, request, arg);
 }
 
 /* ---- the vCPU as KVM sees it ---- */
@@ -333,7 +307,7 @@ static void resumes_without_clock_page(void **unused)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) BOX_TEST(f, boxes)
 	const struct CMUnitTest tests[] = {
 		TEST(saved_again_is_the_same),
 		TEST(rare_state_is_kept),
@@ -348,7 +322,7 @@ int main(void)
 		TEST(resumes_without_clock_page),
 	};
 
-	box_watch(HANG_S);
+	box_watch();
 	can = box_can();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

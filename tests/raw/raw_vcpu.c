@@ -13,11 +13,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cmocka.h>
+
+#include "own_ioctl.h"
 
 #define MEMORY (2ull << 20)
 
@@ -55,18 +54,9 @@ static int play_run(void)
 	return 0;
 }
 
-/* libc's, but for KVM_RUN. */
-int ioctl(int fd, unsigned long request, ...)
+int on_ioctl(int fd, unsigned long request, void *arg)
 {
-	va_list ap;
-	void *arg;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
-	if (request == KVM_RUN)
-		return play_run();
-	return (int)syscall(SYS_ioctl, fd, request, arg);
+	return request == KVM_RUN ? play_run() : libc_ioctl(fd, request, arg);
 }
 
 static void note_end(void *opaque, enum vcpu_end end, const char *words)

@@ -3,6 +3,7 @@
  * What every hostile guest's test does before and after: a machine of its
  * own; then peak memory within STAGE_PEAK of what the process had, and another
  * machine that reads its disk and writes to its port as if nothing had been.
+ * The pieces further down serve honest guests as well.
  *
  * A case is named after the section of the specification that its guest
  * breaks: "virtio" is Virtual I/O Device 1.2, "ioapic" the 82093AA data sheet,

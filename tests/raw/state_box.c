@@ -203,7 +203,23 @@ void box_fini(struct box *b)
 	b->nr = 0;
 }
 
+int box_set_up(void **state)
+{
+	for (struct box **b = *state; *b; b++)
+		memset(*b, 0, sizeof(**b));
+	return 0;
+}
+
+int box_tear_down(void **state)
+{
+	for (struct box **b = *state; *b; b++)
+		box_fini(*b);
+	return 0;
+}
+
 /* ---- running ---- */
+
+#define HANG_S 600u
 
 static volatile sig_atomic_t is_hung;
 
@@ -213,12 +229,12 @@ static void on_alarm(int sig)
 	is_hung = 1;
 }
 
-void box_watch(unsigned seconds)
+void box_watch(void)
 {
 	struct sigaction sa = { .sa_handler = on_alarm };
 
 	sigaction(SIGALRM, &sa, NULL);
-	alarm(seconds);
+	alarm(HANG_S);
 }
 
 /* What a guest waits for that doesn't come. */

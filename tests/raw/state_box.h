@@ -41,6 +41,13 @@ void box_boot(struct box *b, unsigned nr, uint64_t flags);
 void box_like(struct box *b, const struct box *from);
 void box_fini(struct box *b);
 
+/* A test with boxes, a list that NULL ends: zero before it, gone after it. */
+#define BOX_TEST(f, boxes)                                                     \
+	cmocka_unit_test_prestate_setup_teardown(f, box_set_up, box_tear_down, \
+						 boxes)
+int box_set_up(void **state);
+int box_tear_down(void **state);
+
 /* Up to where it is saved; `delta` TSC cycles for the timer. */
 void box_ready(struct box *b, unsigned nr, uint64_t flags, uint64_t delta);
 /* Two vCPUs; 1 waits in HLT, or spins where that can't be left. */
@@ -52,8 +59,8 @@ extern const struct sg_msr box_msrs[BOX_NR_MSRS];
 
 struct sg_report *box_report(const struct box *b);
 
-/* After so many seconds, box_run fails and says what the guest waits for. */
-void box_watch(unsigned seconds);
+/* After minutes, box_run fails and says what the guest waits for. */
+void box_watch(void);
 
 /* Run until an OUT; its port. Other exits fail the test. */
 unsigned box_run(struct box *b, unsigned cpu);
