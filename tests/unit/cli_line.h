@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,6 +52,34 @@ static void free_line(struct line *l)
 {
 	cli_fini(&l->cli);
 	free(l->text);
+}
+
+/* A line that must be right, without an environment. */
+static inline void parse_right(struct line *l, const char *line)
+{
+	parse_line(l, line, no_env);
+	if (l->r)
+		fail_msg("%s: %s", line, l->e.msg);
+}
+
+/* Lines that must be refused, each in just these words. */
+struct wrong_line {
+	const char *line;
+	const char *msg;
+};
+
+static inline void check_wrong(const struct wrong_line *w, size_t n)
+{
+	struct line l;
+
+	for (size_t i = 0; i < n; i++) {
+		parse_line(&l, w[i].line, no_env);
+		if (l.r != -EINVAL)
+			fail_msg("'%s' gives %d", w[i].line, l.r);
+		assert_int_equal(l.e.code, EINVAL);
+		assert_string_equal(l.e.msg, w[i].msg);
+		free_line(&l);
+	}
 }
 
 #endif

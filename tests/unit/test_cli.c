@@ -239,9 +239,7 @@ static void test_right_lines(void **state)
 	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
 		struct line l;
 
-		parse_line(&l, right[i].line, no_env);
-		if (l.r)
-			fail_msg("%s: %s", right[i].line, l.e.msg);
+		parse_right(&l, right[i].line);
 		dump(&l.cli, got);
 		expect_facts(expected, right[i].facts);
 		if (strcmp(got, expected))
@@ -251,10 +249,7 @@ static void test_right_lines(void **state)
 	}
 }
 
-static const struct {
-	const char *line;
-	const char *msg;
-} wrong[] = {
+static const struct wrong_line wrong[] = {
 	{"", "nothing to do (write 'husk run -- COMMAND', or see "
 	     "'husk --help')"},
 	{"husk", "nothing to do (write 'husk run -- COMMAND', or see "
@@ -421,16 +416,7 @@ static const struct {
 static void test_wrong_lines(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		struct line l;
-
-		parse_line(&l, wrong[i].line, no_env);
-		if (l.r != -EINVAL)
-			fail_msg("'%s' gives %d", wrong[i].line, l.r);
-		assert_int_equal(l.e.code, EINVAL);
-		assert_string_equal(l.e.msg, wrong[i].msg);
-		free_line(&l);
-	}
+	check_wrong(wrong, sizeof(wrong) / sizeof(wrong[0]));
 }
 
 static const struct {
@@ -453,8 +439,7 @@ static void test_asking(void **state)
 	for (size_t i = 0; i < sizeof(asking) / sizeof(asking[0]); i++) {
 		struct line l;
 
-		parse_line(&l, asking[i].line, no_env);
-		assert_int_equal(l.r, 0);
+		parse_right(&l, asking[i].line);
 		assert_int_equal(l.cli.command, asking[i].command);
 		free_line(&l);
 	}

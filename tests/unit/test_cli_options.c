@@ -38,8 +38,7 @@ static void test_many_variables(void **state)
 		text_printf(&t, " --env=V%d=%d", i, i);
 	text_printf(&t, " --env=V7=again x");
 	assert_true(text_is_whole(&t));
-	parse_line(&l, line, no_env);
-	assert_int_equal(l.r, 0);
+	parse_right(&l, line);
 	assert_int_equal(l.cli.config.nr_env, 2000);
 	assert_string_equal(l.cli.config.env[7], "V7=again");
 	assert_string_equal(l.cli.config.env[1999], "V1999=1999");
@@ -279,9 +278,7 @@ static void test_every_option(void **state)
 				 o->metavar && with_equals ? "=" : " ",
 				 o->metavar ? sample_value(o) : "",
 				 command_of(o)[0] == 'r' ? " x" : "");
-			parse_line(&l, line, no_env);
-			if (l.r)
-				fail_msg("%s: %s", line, l.e.msg);
+			parse_right(&l, line);
 			free_line(&l);
 		}
 		snprintf(line, sizeof(line), "husk %s --%s%s", command_of(o),

@@ -48,9 +48,7 @@ static void test_makes(void **state)
 	for (size_t i = 0; i < sizeof(makes) / sizeof(makes[0]); i++) {
 		struct line l;
 
-		parse_line(&l, makes[i].line, no_env);
-		if (l.r)
-			fail_msg("%s: %s", makes[i].line, l.e.msg);
+		parse_right(&l, makes[i].line);
 		assert_int_equal(l.cli.command, CLI_TEMPLATE_CREATE);
 		assert_string_equal(l.cli.config.output, makes[i].output);
 		assert_int_equal(l.cli.config.warm, makes[i].warm);
@@ -64,8 +62,7 @@ static void test_looks(void **state)
 	struct line l;
 
 	(void)state;
-	parse_line(&l, "husk template info f", no_env);
-	assert_int_equal(l.r, 0);
+	parse_right(&l, "husk template info f");
 	assert_int_equal(l.cli.command, CLI_TEMPLATE_INFO);
 	assert_string_equal(l.cli.file, "f");
 	free_line(&l);
@@ -79,15 +76,11 @@ static void test_copies(void **state)
 	struct line l;
 
 	(void)state;
-	parse_line(&l, "husk run --template=t --pids=3 --tmp-size=1G x",
-		   no_env);
-	if (l.r)
-		fail_msg("%s", l.e.msg);
+	parse_right(&l, "husk run --template=t --pids=3 --tmp-size=1G x");
 	assert_string_equal(l.cli.config.template, "t");
 	assert_string_equal(l.cli.config.warm_fixed, "tmp-size");
 	free_line(&l);
-	parse_line(&l, "husk run --template=t", no_env);
-	assert_int_equal(l.r, 0);
+	parse_right(&l, "husk run --template=t");
 	check_words(l.cli.config.argv, "");
 	assert_null(l.cli.config.warm_fixed);
 	free_line(&l);
@@ -100,13 +93,9 @@ static void test_pool_limits(void **state)
 	struct text t;
 
 	(void)state;
-	parse_line(&l,
-		   "husk pool --template=t --listen=s --max-jobs=2048 "
-		   "--max-timeout=8760h --request-time=0 --allow-uid=0 "
-		   "--allow-uid 4294967293",
-		   no_env);
-	if (l.r)
-		fail_msg("%s", l.e.msg);
+	parse_right(&l, "husk pool --template=t --listen=s --max-jobs=2048 "
+			"--max-timeout=8760h --request-time=0 --allow-uid=0 "
+			"--allow-uid 4294967293");
 	assert_int_equal(l.cli.config.pool_jobs, 2048);
 	assert_int_equal(l.cli.config.pool_timeout_ns, CONFIG_TIME_MAX);
 	assert_int_equal(l.cli.config.request_ns, 0);
@@ -117,8 +106,7 @@ static void test_pool_limits(void **state)
 	text_printf(&t, "husk pool --template=t --listen=s");
 	for (unsigned i = 0; i < CONFIG_ALLOW_MAX; i++)
 		text_printf(&t, " --allow-uid=7");
-	parse_line(&l, many, no_env);
-	assert_int_equal(l.r, 0);
+	parse_right(&l, many);
 	free_line(&l);
 	text_printf(&t, " --allow-uid=8");
 	parse_line(&l, many, no_env);
@@ -126,8 +114,7 @@ static void test_pool_limits(void **state)
 	assert_string_equal(l.e.msg, "--allow-uid '8': too many users (16 at "
 				     "most)");
 	free_line(&l);
-	parse_line(&l, "husk run --pool=s --pool-uid=0 x", no_env);
-	assert_int_equal(l.r, 0);
+	parse_right(&l, "husk run --pool=s --pool-uid=0 x");
 	assert_int_equal(l.cli.config.nr_pool_uid, 1);
 	assert_int_equal(l.cli.config.pool_uid, 0);
 	free_line(&l);
@@ -138,9 +125,7 @@ static void test_pools(void **state)
 	struct line l;
 
 	(void)state;
-	parse_line(&l, "husk pool --template=t --listen=s --image=i", no_env);
-	if (l.r)
-		fail_msg("%s", l.e.msg);
+	parse_right(&l, "husk pool --template=t --listen=s --image=i");
 	assert_int_equal(l.cli.command, CLI_POOL);
 	assert_string_equal(l.cli.config.template, "t");
 	assert_string_equal(l.cli.config.listen, "s");
@@ -151,18 +136,14 @@ static void test_pools(void **state)
 	assert_int_equal(l.cli.config.request_ns, 10000000000);
 	assert_int_equal(l.cli.config.nr_allow_uid, 0);
 	free_line(&l);
-	parse_line(&l, "husk pool --size=1024 --listen s --template t", no_env);
-	assert_int_equal(l.r, 0);
+	parse_right(&l, "husk pool --size=1024 --listen s --template t");
 	assert_int_equal(l.cli.config.pool_size, 1024);
 	free_line(&l);
-	parse_line(&l, "husk run --pool=s --tmp-size=1G x", no_env);
-	if (l.r)
-		fail_msg("%s", l.e.msg);
+	parse_right(&l, "husk run --pool=s --tmp-size=1G x");
 	assert_int_equal(l.cli.command, CLI_RUN);
 	assert_string_equal(l.cli.config.pool, "s");
 	free_line(&l);
-	parse_line(&l, "husk run --pool=s", no_env);
-	assert_int_equal(l.r, 0);
+	parse_right(&l, "husk run --pool=s");
 	check_words(l.cli.config.argv, "");
 	free_line(&l);
 }
@@ -171,9 +152,7 @@ static void test_pools(void **state)
 	"cannot change in a copy of a template: the guest has booted with it " \
 	"(make another with husk template create --"
 
-static const struct {
-	const char *line, *msg;
-} wrong[] = {
+static const struct wrong_line wrong[] = {
 	{"husk template", "unknown command 'template' (did you mean 'husk "
 			  "template create'?)"},
 	{"husk template create", "no template to write (add -o FILE)"},
@@ -264,15 +243,7 @@ static const struct {
 static void test_wrong(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		struct line l;
-
-		parse_line(&l, wrong[i].line, no_env);
-		if (l.r != -EINVAL)
-			fail_msg("'%s' gives %d", wrong[i].line, l.r);
-		assert_string_equal(l.e.msg, wrong[i].msg);
-		free_line(&l);
-	}
+	check_wrong(wrong, sizeof(wrong) / sizeof(wrong[0]));
 }
 
 int main(void)

@@ -177,6 +177,19 @@ static bool eat(int fd, size_t *at)
 	return n == 0;
 }
 
+/* Write into one end until no more is taken and all is at rest; how much. */
+static size_t fill(struct line *l, int fd)
+{
+	size_t sent = 0, before;
+
+	do {
+		before = sent;
+		feed(fd, &sent, 8u << 20);
+		settle(l);
+	} while (sent != before);
+	return sent;
+}
+
 static void carry(enum pump_dir dir)
 {
 	const size_t total = (3u << 20) + 17;
@@ -251,26 +264,16 @@ static void rests_when_there_is_nothing_to_do(void **state)
 {
 	struct line *out = line_open(PUMP_FROM_JOB);
 	struct line *in = line_open(PUMP_TO_JOB);
-	size_t sent = 0, before;
 
 	(void)state;
 	assert_int_equal(round_of(&out, 1), 0);
 	assert_int_equal(round_of(&in, 1), 0);
 	/* The host says all it has to say and goes; the job does not read. */
-	do {
-		before = sent;
-		feed(in->host, &sent, 8u << 20);
-		settle(in);
-	} while (sent != before);
+	fill(in, in->host);
 	shut(&in->host);
 	settle(in);
 	/* The job writes all it can and goes; the host does not read. */
-	sent = 0;
-	do {
-		before = sent;
-		feed(out->job, &sent, 8u << 20);
-		settle(out);
-	} while (sent != before);
+	fill(out, out->job);
 	shut(&out->job);
 	settle(out);
 	line_close(out);
@@ -294,14 +297,9 @@ static void host_that_closes_breaks_the_jobs_pipe(void **state)
 static void blocked_stream_sees_the_host_close(void **state)
 {
 	struct line *l = line_open(PUMP_FROM_JOB);
-	size_t sent = 0, before;
 
 	(void)state;
-	do {
-		before = sent;
-		feed(l->job, &sent, 8u << 20);
-		settle(l);
-	} while (sent != before);
+	fill(l, l->job);
 	shut(&l->host);
 	settle(l);
 	assert_int_equal(write(l->job, "x", 1), -1);
@@ -426,14 +424,10 @@ static void last_call_waits_for_a_slow_host(void **state)
 {
 	struct pollfd none[2] = { { 0 } };
 	struct line *l = line_open(PUMP_FROM_JOB);
-	size_t sent = 0, got = 0, before;
+	size_t sent, got = 0;
 
 	(void)state;
-	do {
-		before = sent;
-		feed(l->job, &sent, 8u << 20);
-		settle(l);
-	} while (sent != before);
+	sent = fill(l, l->job);
 	shut(&l->job);
 	pump_last_call(&l->pump);
 	pump_step(&l->pump, none);
