@@ -88,21 +88,38 @@ static const Elf64_Ehdr good_elf = {
 	.e_machine = EM_X86_64,
 };
 
-static void expect_kernel(const char *path, const char *answer,
-			  const char *text)
+/* What the check says of `name`; its exit status. */
+static int expect_line(const struct config *c, const char *name,
+		       const char *answer, const char *text)
 {
-	struct config c = plain;
 	auto_free char *out = NULL;
 	char line[400];
 	int r;
 
-	c.kernel = path;
-	c.image = path;
-	out = run_check(&c, 0, &r);
-	find_line(out, "kernel", line, sizeof(line));
+	out = run_check(c, 0, &r);
+	find_line(out, name, line, sizeof(line));
 	assert_memory_equal(line, answer, 2);
 	if (!strstr(line, text))
 		fail_msg("'%s' not in '%s'", text, line);
+	return r;
+}
+
+/* The same of a run with this file as kernel and image. */
+static int expect_file(const char *path, const char *name, const char *answer,
+		       const char *text)
+{
+	struct config c = plain;
+
+	c.kernel = path;
+	c.image = path;
+	return expect_line(&c, name, answer, text);
+}
+
+static void expect_kernel(const char *path, const char *answer,
+			  const char *text)
+{
+	int r = expect_file(path, "kernel", answer, text);
+
 	if (!strcmp(answer, "no"))
 		assert_int_equal(r, 1);
 }
@@ -129,15 +146,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 
 static void expect_templates(const char *answer, const char *text)
 {
-	auto_free char *out = NULL;
-	char line[400];
-	int r;
-
-	out = run_check(&plain, 0, &r);
-	find_line(out, "templates", line, sizeof(line));
-	assert_memory_equal(line, answer, 2);
-	if (!strstr(line, text))
-		fail_msg("'%s' not in '%s'", text, line);
+	expect_line(&plain, "templates", answer, text);
 }
 
 static void test_templates(void **state)
@@ -189,18 +198,7 @@ static void test_kernels(void **state)
 
 static void expect_image(const char *path, const char *answer, const char *text)
 {
-	struct config c = plain;
-	auto_free char *out = NULL;
-	char line[400];
-	int r;
-
-	c.kernel = path;
-	c.image = path;
-	out = run_check(&c, 0, &r);
-	find_line(out, "image", line, sizeof(line));
-	assert_memory_equal(line, answer, 2);
-	if (!strstr(line, text))
-		fail_msg("'%s' not in '%s'", text, line);
+	expect_file(path, "image", answer, text);
 }
 
 static void test_images(void **state)

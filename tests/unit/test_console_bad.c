@@ -436,16 +436,22 @@ static void input_per_call_is_bounded(void **state)
 	assert_false(broken());
 }
 
-/* A guest may die between the last buffer and the kick for it. */
-static void output_without_a_kick(void **state)
+/* Port 0 open, with three times as much output as a call moves. */
+static void open_with_output(void)
 {
 	const struct mockbuf b = { MOCK_HIGH, 2u << 20, false };
 	unsigned i;
 
-	(void)state;
 	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	for (i = 0; i < 3; i++)
 		mockring_add(&g.drv.ring[1], &b, 1);
+}
+
+/* A guest may die between the last buffer and the kick for it. */
+static void output_without_a_kick(void **state)
+{
+	(void)state;
+	open_with_output();
 	assert_true(console_wants(&g.con, 0) & POLLOUT);
 	/* More than a call may move: asked again, the rest comes. */
 	assert_false(console_is_drained(&g.con, 0));
@@ -483,13 +489,8 @@ static void asking_finds_a_broken_queue(void **state)
 /* The end of a port's output is told when nothing is left, not before. */
 static void close_with_more_than_a_call_moves(void **state)
 {
-	const struct mockbuf b = { MOCK_HIGH, 2u << 20, false };
-	unsigned i;
-
 	(void)state;
-	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	for (i = 0; i < 3; i++)
-		mockring_add(&g.drv.ring[1], &b, 1);
+	open_with_output();
 	mockcon_control(&g, 0, VIRTIO_CONSOLE_PORT_OPEN, 0);
 	assert_int_equal(g.back[0].nr_taken, 2u << 20);
 	assert_int_equal(g.back[0].nr_closed, 0);
