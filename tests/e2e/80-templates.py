@@ -56,8 +56,7 @@ def test_verdicts():
     verdict("signaled", 143, "sh", "-c", "kill -TERM $$")
     verdict("start_failed", 127, "no-such-thing")
     verdict("start_failed", 126, "/etc/passwd")
-    r = verdict("timeout", 124, "sh", "-c", "echo up; while :; do :; done", options=["--timeout=4s"])
-    eq(r.out, b"up\n")
+    verdict("timeout", 124, "sh", "-c", "while :; do :; done", options=["--timeout=4s"])
     verdict("cpu_time", 124, "sh", "-c", "while :; do :; done", options=["--cpu-time=300ms"])
     verdict("oom", 137, "perl", "-e", '$x .= "x" x 1048576 while 1')
     r = verdict("output_limit", 153, "sh", "-c", "while :; do echo y; done",
