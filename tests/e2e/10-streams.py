@@ -12,6 +12,7 @@ a terminal and on pipes, EOF on every stream after the exit; --result and
 import fcntl
 import os
 import pty
+import re
 import select
 import subprocess
 import termios
@@ -222,6 +223,26 @@ def test_terminal_background():
         got += os.read(master, 100)
         check(b"no stop" not in got, "got %r" % got)
     eq(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+
+def test_terminal_of_another():
+    """on the terminal of another user that is husk's own: a reader that stops holds up nothing but the job"""
+    master, slave = pty.openpty()  # root's
+    os.fchmod(slave, 0o600)
+
+    def login():
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    p = subprocess.Popen(as_user(argv("sh", "-c", "echo up; cat /dev/zero")), env=ENV, stdin=slave, stdout=slave,
+                         stderr=slave, preexec_fn=login)
+    got = b""
+    while b"up" not in got:
+        got += os.read(master, 100)
+    with open("/proc/%d/fdinfo/1" % machine(p.pid)) as f:
+        check(int(re.search(r"flags:\s*(\d+)", f.read())[1], 8) & os.O_NONBLOCK, "stdout may wait")
+    eq(fcntl.fcntl(slave, fcntl.F_GETFL) & os.O_NONBLOCK, 0, "O_NONBLOCK of the others")
+    p.terminate()
+    eq(p.wait(), 143)
 
 
 def test_shared_description():

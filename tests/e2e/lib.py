@@ -31,6 +31,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 # A hang, not a speed limit: the lab is slow and its machine shared.
 PATIENCE = 500
+# An ordinary user's number.
+USER = 4242
 
 
 HUSK = ram_copy(os.path.join(ROOT, "build/husk"))
@@ -339,6 +341,14 @@ def one_line(r):
     eq(r.out, b"", "stdout")
     check(r.err.startswith(b"husk: ") and r.err.count(b"\n") == 1 and r.err.endswith(b"\n"),
           "want one line of husk on stderr, got %r" % r.err)
+
+
+def as_user(args):
+    """The command as an ordinary user who may use KVM."""
+    gid = os.stat("/dev/kvm").st_gid
+    if IMAGE.startswith("/dev/"):
+        os.chmod(IMAGE, 0o644)  # the lab's, gone with it
+    return ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--groups", str(gid), "--bounding-set=-all", *args]
 
 
 def pattern(n, seed=0):
