@@ -24,6 +24,29 @@
 	movl $1, 0x44(%rdi)
 	.endm
 
+/* virtio 3.1.1: reset, then up to where a driver sets up its queues; and on. */
+	.macro driver_begin
+	movl $0, 0x70(%rdi)
+	movl $3, 0x70(%rdi)
+	movl $1, 0x24(%rdi)
+	movl $1, 0x20(%rdi)
+	movl $11, 0x70(%rdi)
+	.endm
+
+	.macro driver_ok
+	movl $15, 0x70(%rdi)
+	.endm
+
+	.macro kick nr
+	movl $\nr, 0x50(%rdi)
+	.endm
+
+/* virtio 2.7.5: descriptor `nr` of the table at `at`; the rest of it is 0. */
+	.macro buffer at, nr, addr, len
+	movl $\addr, (\at + 16 * \nr)
+	movl $\len, (\at + 16 * \nr + 8)
+	.endm
+
 	.text
 	.code64
 	.global _start
@@ -123,18 +146,9 @@ _start:
 	call map_windows
 	mov $(WINDOWS + 0x1000), %edi
 	xor %ebx, %ebx
-1:	movl $0, 0x70(%rdi)
-	movl $3, 0x70(%rdi)
-	movl $1, 0x24(%rdi)
-	movl $1, 0x20(%rdi)
-	movl $11, 0x70(%rdi)
-	movl $0, 0x30(%rdi)
-	movl $8, 0x38(%rdi)
-	movl $0x1800000, 0x80(%rdi)
-	movl $0x1801000, 0x90(%rdi)
-	movl $0x1802000, 0xa0(%rdi)
-	movl $1, 0x44(%rdi)
-	movl $15, 0x70(%rdi)
+1:	driver_begin
+	queue 0, 8, 0x1800000
+	driver_ok
 	mov $0x1800000, %esi
 	mov $40, %ecx
 2:	imul $1664525, %ebx
@@ -145,8 +159,8 @@ _start:
 	add $4, %esi
 	loop 2b
 	movw $8, 0x1801002
-	movl $0, 0x50(%rdi)
-	movl $0, 0x50(%rdi)
+	kick 0
+	kick 0
 	jmp 1b
 
 #elif defined(GUEST_flood)
@@ -157,35 +171,27 @@ _start:
  */
 	call map_windows
 	mov $WINDOWS, %edi
-	movl $0, 0x70(%rdi)
-	movl $3, 0x70(%rdi)
-	movl $1, 0x24(%rdi)
-	movl $1, 0x20(%rdi)
-	movl $11, 0x70(%rdi)
+	driver_begin
 	queue 3, 16, 0x1800000
 	queue 0, 64, 0x1804000
 	queue 5, 64, 0x1808000
-	movl $15, 0x70(%rdi)
+	driver_ok
 	/* 5.3.6.2: port 0 is ready, and open. */
 	movl $0x10003, 0x1803004
 	movl $0x10006, 0x180300c
-	movl $0x1803000, 0x1800000
-	movl $8, 0x1800008
-	movl $0x1803008, 0x1800010
-	movl $8, 0x1800018
+	buffer 0x1800000, 0, 0x1803000, 8
+	buffer 0x1800000, 1, 0x1803008, 8
 	movw $1, 0x1801006
 	movw $2, 0x1801002
 	/* Of 64 entries each is buffer 0. */
-	movl $0x2000000, 0x1804000
-	movl $0x400000, 0x1804008
+	buffer 0x1804000, 0, 0x2000000, 0x400000
 	movw $2, 0x180400c
-	movl $0x2000000, 0x1808000
-	movl $0x400000, 0x1808008
+	buffer 0x1808000, 0, 0x2000000, 0x400000
 	movw $64, 0x1805002
 	movw $64, 0x1809002
-	movl $3, 0x50(%rdi)
-	movl $0, 0x50(%rdi)
-	movl $5, 0x50(%rdi)
+	kick 3
+	kick 0
+	kick 5
 1:	movw 0x1806002, %ax
 	add $64, %ax
 	movw %ax, 0x1805002
@@ -198,22 +204,16 @@ _start:
 /* virtio 5.2.6: 128 reads of nearly 4 MiB with one kick, again and again. */
 	call map_windows
 	mov $(WINDOWS + 0x1000), %edi
-	movl $0, 0x70(%rdi)
-	movl $3, 0x70(%rdi)
-	movl $1, 0x24(%rdi)
-	movl $1, 0x20(%rdi)
-	movl $11, 0x70(%rdi)
+	driver_begin
 	queue 0, 128, 0x1800000
-	movl $15, 0x70(%rdi)
+	driver_ok
 	/* A header of zeros, then the data and the status in one. */
-	movl $0x1803000, 0x1800000
-	movl $16, 0x1800008
+	buffer 0x1800000, 0, 0x1803000, 16
 	movl $0x10001, 0x180000c
-	movl $0x2000000, 0x1800010
-	movl $0x3ffe01, 0x1800018
+	buffer 0x1800000, 1, 0x2000000, 0x3ffe01
 	movw $2, 0x180001c
 1:	addw $128, 0x1801002
-	movl $0, 0x50(%rdi)
+	kick 0
 	jmp 1b
 
 #else
