@@ -225,6 +225,27 @@ static bool is_same_file(const char *a, const char *b)
 	return a && b && !strcmp(a, b) && strncmp(a, "/dev/", 5);
 }
 
+static int check_files(const struct config *c, struct err *e)
+{
+	const struct {
+		const char *option, *file;
+	} out[] = {
+		{"result", c->result_file},
+		{"status", c->status_file},
+		{"console", c->console_file},
+	};
+
+	for (unsigned i = 0; i < 3; i++)
+		for (unsigned j = i + 1; j < 3; j++)
+			if (is_same_file(out[i].file, out[j].file))
+				return err_set(e, EINVAL,
+					       "--%s and --%s are both "
+					       CLI_GIVEN " (give each its own)",
+					       out[i].option, out[j].option,
+					       out[i].file);
+	return 0;
+}
+
 static int check_streams(const struct config *c, struct err *e)
 {
 	if (c->result_file && c->result_fd >= 0)
@@ -240,22 +261,7 @@ static int check_streams(const struct config *c, struct err *e)
 			       "--result-fd and --status-fd are "
 			       "both %d (give each its own)",
 			       c->result_fd);
-	if (is_same_file(c->result_file, c->status_file))
-		return err_set(e, EINVAL,
-			       "--result and --status are both " CLI_GIVEN
-			       " (give each its own)",
-			       c->status_file);
-	if (is_same_file(c->result_file, c->console_file))
-		return err_set(e, EINVAL,
-			       "--result and --console are both " CLI_GIVEN
-			       " (give each its own)",
-			       c->console_file);
-	if (is_same_file(c->status_file, c->console_file))
-		return err_set(e, EINVAL,
-			       "--status and --console are both " CLI_GIVEN
-			       " (give each its own)",
-			       c->console_file);
-	return 0;
+	return check_files(c, e);
 }
 
 static int check_limits(const struct config *c, struct err *e)
