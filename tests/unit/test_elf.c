@@ -279,22 +279,30 @@ static uint64_t mapped_bytes(const uint8_t *hva, uint64_t len)
 	return sum;
 }
 
+/* The file as it should lie in RAM of 32 MiB; the caller ends `m`. */
+static void place(const struct make_file *f, int fd, struct elf_image *img,
+		  struct gmem *m)
+{
+	struct err e = {0};
+
+	assert_int_equal(gmem_init(m, 32 * MIB, HOLE, HOLE_END, &e), 0);
+	assert_int_equal(elf_read(fd, img, &e), 0);
+	assert_int_equal(elf_place(fd, img, m, &e), 0);
+	for (unsigned i = 0; i < MAKE_NOTE; i++)
+		check_seg(m, f, &f->ph[i]);
+}
+
 static void test_place(void **state)
 {
 	static struct make_file f, after;
 	auto_fd fd = -1;
 	struct elf_image img;
 	struct gmem m;
-	struct err e = {0};
 
 	(void)state;
 	make_file(&f);
 	fd = make_fd(&f, sizeof(f));
-	assert_int_equal(gmem_init(&m, 32 * MIB, HOLE, HOLE_END, &e), 0);
-	assert_int_equal(elf_read(fd, &img, &e), 0);
-	assert_int_equal(elf_place(fd, &img, &m, &e), 0);
-	for (unsigned i = 0; i < MAKE_NOTE; i++)
-		check_seg(&m, &f, &f.ph[i]);
+	place(&f, fd, &img, &m);
 	/* Two whole pages of the first segment, five of the third. */
 	assert_int_equal(mapped_bytes(m.region[0].hva, 32 * MIB), 0x7000);
 	/* The guest's writes stay the guest's. */
@@ -312,18 +320,13 @@ static void test_place_writable(void **state)
 	auto_fd fd = -1;
 	struct elf_image img;
 	struct gmem m;
-	struct err e = {0};
 
 	(void)state;
 	make_file(&f);
 	f.ph[0].p_flags |= PF_W;
 	fd = make_fd(&f, sizeof(f));
-	assert_int_equal(gmem_init(&m, 32 * MIB, HOLE, HOLE_END, &e), 0);
-	assert_int_equal(elf_read(fd, &img, &e), 0);
+	place(&f, fd, &img, &m);
 	assert_true(img.seg[0].writable && !img.seg[1].writable);
-	assert_int_equal(elf_place(fd, &img, &m, &e), 0);
-	for (unsigned i = 0; i < MAKE_NOTE; i++)
-		check_seg(&m, &f, &f.ph[i]);
 	/* Without the two pages of the first segment. */
 	assert_int_equal(mapped_bytes(m.region[0].hva, 32 * MIB), 0x5000);
 	gmem_fini(&m);

@@ -125,18 +125,26 @@ static void takes_a_job(void **state)
 	free(mem);
 }
 
-static void defaults_fill_an_empty_environment(void **state)
+/* No host name, no variables, one word. */
+static struct payload least_payload(void)
 {
 	struct payload p = { .head = { .argc = 1, .pids_max = 1,
 				       .tmp_size = 1 } };
+
+	add(&p, "");
+	add(&p, "/");
+	add(&p, "x");
+	return p;
+}
+
+static void defaults_fill_an_empty_environment(void **state)
+{
+	struct payload p = least_payload();
 	const char *envp[JOB_NR_DEFAULTS + 1];
 	struct job job;
 	void *mem;
 
 	(void)state;
-	add(&p, "");
-	add(&p, "/");
-	add(&p, "x");
 	assert_int_equal(parse(&p, sizeof(p.head) + p.len, &job, &mem), 0);
 	job_envp(&job, envp);
 	assert_string_equal(envp[0], "PATH=" HUSK_DEFAULT_PATH);
@@ -148,17 +156,14 @@ static void defaults_fill_an_empty_environment(void **state)
 
 static void the_user_is_a_default_once_it_is_known(void **state)
 {
-	struct payload p = { .head = { .argc = 1, .envc = 1, .pids_max = 1,
-				       .tmp_size = 1 } };
+	struct payload p = least_payload();
 	char longest[USER_NAME_MAX + 1] = "";
 	const char *envp[1 + JOB_NR_DEFAULTS + 1];
 	struct job job;
 	void *mem;
 
 	(void)state;
-	add(&p, "");
-	add(&p, "/");
-	add(&p, "x");
+	p.head.envc = 1;
 	add(&p, "USER=me");
 	assert_int_equal(parse(&p, sizeof(p.head) + p.len, &job, &mem), 0);
 	job_envp(&job, envp);
