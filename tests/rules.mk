@@ -89,7 +89,7 @@ check: ## the fast part: lint, unit tests, fuzz corpora
 	$(LOCKED) test-programs
 	@tests/run unit replay lint
 
-# Hours each, and so not part of `make test`.
+# Hours each, and so not part of `make test`, which has a few suites of them.
 .PHONY: test-distros test-cpus test-kernels
 test-kernels: ## the suites on the oldest, the default and the newest kernel
 	$(LOCKED) setup-files test-programs
