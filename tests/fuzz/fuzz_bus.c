@@ -1,4 +1,4 @@
-/* LINK: vmm/core/bus.c vmm/devices/legacy.c vmm/devices/ioapic.c */
+/* LINK: vmm/core/bus.c vmm/arch/x86_64/legacy.c vmm/arch/x86_64/ioapic.c */
 // SPDX-License-Identifier: MIT
 /*
  * Accesses of any address and width to buses with a UART, a reset line and
@@ -7,8 +7,8 @@
  * UART are printable and end in time.
  */
 #include "core/bus.h"
-#include "devices/ioapic.h"
-#include "devices/legacy.h"
+#include "arch/x86_64/ioapic.h"
+#include "arch/x86_64/legacy.h"
 
 #include "feed.h"
 

@@ -1,10 +1,10 @@
-/* LINK: vmm/devices/ioapic.c */
+/* LINK: vmm/arch/x86_64/ioapic.c */
 // SPDX-License-Identifier: MIT
 /*
  * The I/O APIC under any accesses and edges: every message goes to a local
  * APIC, what waits is masked, an edge is sent once.
  */
-#include "devices/ioapic.h"
+#include "arch/x86_64/ioapic.h"
 
 #include "feed.h"
 

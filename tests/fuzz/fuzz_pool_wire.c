@@ -1,4 +1,5 @@
 /* LINK: vmm/pool/wire.c vmm/job/status.c vmm/job/outcome.c */
+/* LINK: vmm/arch/x86_64/words.c */
 // SPDX-License-Identifier: MIT
 /*
  * Any bytes as what a client or a machine of a pool sent. What is taken is in

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* LINK: vmm/job/status.c vmm/job/outcome.c vmm/job/version.c */
+/* LINK: vmm/arch/x86_64/words.c */
 /*
  * The status object and the timeline of any outcome: numbers of any size, a
  * reason, names and identities of any bytes. What comes out is one line of

@@ -2,7 +2,8 @@
 /* LINK: vmm/template/template.c vmm/template/format.c vmm/core/gmem.c */
 /* LINK: vmm/template/gather.c */
 /* LINK: vmm/devices/virtio/virtq.c vmm/devices/virtio/vdev.c */
-/* LINK: vmm/devices/virtio/console.c vmm/devices/ioapic.c */
+/* LINK: vmm/devices/virtio/console.c vmm/arch/x86_64/ioapic.c */
+/* LINK: vmm/arch/x86_64/words.c */
 /* LIBS: -lz */
 /*
  * A template's head as a stranger wrote it, its checksum made right so that
@@ -11,7 +12,7 @@
  * more extents cut off. What is accepted must keep its promises:
  * extents in order and inside the file, queues in RAM.
  */
-#include "devices/ioapic.h"
+#include "arch/x86_64/ioapic.h"
 #include "devices/virtio/console.h"
 #include "husk/proto.h"
 #include "template/format.h"
@@ -74,7 +75,7 @@ static void load_devices(const struct template *t)
 	}
 	console_fini(&c);
 	ioapic_init(&a, 2, no_msi, NULL);
-	unpack_init(&u, t->ioapic.data, t->ioapic.len);
+	unpack_init(&u, t->board.data, t->board.len);
 	ioapic_load(&a, &u);
 	ioapic_fini(&a);
 	gmem_fini(&m);

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/x86_64/layout.h"
 #include "stage.h"
 
 /* x2APIC registers by MSR number; xAPIC has them in the page. */
@@ -88,8 +89,8 @@ static void do_apic_on(void)
 
 static void do_ioapic(unsigned pin, uint32_t entry)
 {
-	machine_do(&m, RAW_WRITE32, arch_ioapic_base, 0x10 + 2 * pin);
-	machine_do(&m, RAW_WRITE32, arch_ioapic_base + 0x10, entry);
+	machine_do(&m, RAW_WRITE32, LAYOUT_IOAPIC, 0x10 + 2 * pin);
+	machine_do(&m, RAW_WRITE32, LAYOUT_IOAPIC + 0x10, entry);
 }
 
 static void an_interrupt_reaches_the_apic(void **state)
@@ -141,9 +142,9 @@ static void entries_of_nonsense(void **state)
 		/* Each delivery mode but INIT, which stops the vCPU. */
 		uint32_t mode = i % 8 == 5 ? 0 : i % 8;
 
-		machine_do(&m, RAW_WRITE32, arch_ioapic_base,
+		machine_do(&m, RAW_WRITE32, LAYOUT_IOAPIC,
 			   0x11 + 2 * RAW_DISK);
-		machine_do(&m, RAW_WRITE32, arch_ioapic_base + 0x10,
+		machine_do(&m, RAW_WRITE32, LAYOUT_IOAPIC + 0x10,
 			   0x10000000u * (i % 16));
 		do_ioapic(RAW_DISK, 0x10000);
 		machine_do(&m, RAW_WRITE32,

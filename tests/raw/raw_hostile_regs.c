@@ -3,6 +3,8 @@
  * Guests that misuse registers: of the virtio transport, the I/O APIC, the
  * local APIC, and the CPU itself.
  */
+#include "arch/x86_64/board.h"
+#include "arch/x86_64/layout.h"
 #include "stage.h"
 
 #include <linux/virtio_blk.h>
@@ -199,8 +201,8 @@ static void a_storm_of_resets_and_kicks(void **state)
 
 static void do_ioapic(struct machine *m, uint32_t reg, uint32_t val)
 {
-	machine_do(m, RAW_WRITE32, arch_ioapic_base, reg);
-	machine_do(m, RAW_WRITE32, arch_ioapic_base + 0x10, val);
+	machine_do(m, RAW_WRITE32, LAYOUT_IOAPIC, reg);
+	machine_do(m, RAW_WRITE32, LAYOUT_IOAPIC + 0x10, val);
 }
 
 static void every_register_and_none(void **state)
@@ -212,14 +214,14 @@ static void every_register_and_none(void **state)
 		do_ioapic(m, i, UINT32_MAX);
 	for (i = 0; i < 0x40; i++)
 		for (w = 0; w < 4; w++) {
-			machine_do(m, RAW_WRITE8 + w, arch_ioapic_base + i,
+			machine_do(m, RAW_WRITE8 + w, LAYOUT_IOAPIC + i,
 				   0xffffffff00000110);
-			machine_do(m, RAW_READ8 + w, arch_ioapic_base + i, 0);
+			machine_do(m, RAW_READ8 + w, LAYOUT_IOAPIC + i, 0);
 		}
-	machine_do(m, RAW_WRITE32, arch_ioapic_base, 1);
-	version = machine_do(m, RAW_READ32, arch_ioapic_base + 0x10, 0);
-	machine_do(m, RAW_WRITE32, arch_ioapic_base, 0x14);
-	entry = machine_do(m, RAW_READ32, arch_ioapic_base + 0x10, 7);
+	machine_do(m, RAW_WRITE32, LAYOUT_IOAPIC, 1);
+	version = machine_do(m, RAW_READ32, LAYOUT_IOAPIC + 0x10, 0);
+	machine_do(m, RAW_WRITE32, LAYOUT_IOAPIC, 0x14);
+	entry = machine_do(m, RAW_READ32, LAYOUT_IOAPIC + 0x10, 7);
 	stage_run(m);
 	assert_int_equal(machine_answer(m, version), 0x10011);
 	assert_int_equal(machine_answer(m, entry), 0);
@@ -377,7 +379,7 @@ static void triple_fault(void **state)
 	struct machine *m = *state;
 
 	machine_do(m, RAW_TRIPLE, 0, 0);
-	assert_int_equal(machine_run(m), VCPU_TRIPLE_FAULT);
+	assert_int_equal(machine_run(m), VCPU_SHUTDOWN);
 	assert_int_equal(m->nr_ends, 1);
 }
 
@@ -390,7 +392,7 @@ static void both_triple_fault(void **state)
 	stage_do_2(m, 1, RAW_TRIPLE, 0, 0);
 	machine_do(m, RAW_TRIPLE, 0, 0);
 	stage_start_2(m);
-	assert_int_equal(machine_run(m), VCPU_TRIPLE_FAULT);
+	assert_int_equal(machine_run(m), VCPU_SHUTDOWN);
 	assert_true(m->nr_ends <= 2);
 }
 
@@ -404,8 +406,8 @@ static void a_flood_of_the_early_console(void **state)
 	for (i = 0; i < 3; i++)
 		machine_do(m, RAW_OUTS, 0x3f8, STRING);
 	stage_run(m);
-	assert_int_equal(m->vm.uart.nr_bytes, 3 * STRING);
-	uart_last_words(&m->vm.uart, words, sizeof(words));
+	assert_int_equal(m->vm.board->uart.nr_bytes, 3 * STRING);
+	arch_board_last_words(m->vm.board, words, sizeof(words));
 	assert_int_equal(strlen(words), sizeof(words) - 1);
 }
 

@@ -31,7 +31,7 @@ static int run_jailed(enum jail_mode mode)
 
 	machine_init(&m, 2);
 	machine_do_reset(&m);
-	jail_init(&j, mode, NULL);
+	jail_init(&j, mode, NULL, &arch_policy);
 	if (jail_enter(&j, &e))
 		return NOT_JAILED;
 	if (mode == JAIL_AUTO && !(j.given >> JAIL_CAPS & 1))

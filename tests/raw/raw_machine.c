@@ -14,6 +14,8 @@
 #include <linux/virtio_mmio.h>
 #include <string.h>
 
+#include "arch/x86_64/board.h"
+#include "arch/x86_64/layout.h"
 #include "stage.h"
 
 static struct machine m;
@@ -23,7 +25,7 @@ static void resets_itself(void **state)
 	(void)state;
 	stage_run(&m);
 	assert_int_equal(m.nr_ends, 1);
-	assert_int_equal(machine_exits(&m, EXIT_KIND_PIO), 1);
+	assert_int_equal(machine_exits(&m, EXIT_KIND_ARCH), 1);
 	assert_true(m.vm.vcpu[0].first_run_ns > 0);
 }
 
@@ -39,7 +41,7 @@ static void speaks_on_the_early_console(void **state)
 		machine_do(&m, RAW_OUT8, 0x3f8, (uint8_t)text[i]);
 	stage_run(&m);
 	assert_int_equal(machine_answer(&m, in), 0x60);
-	uart_last_words(&m.vm.uart, words, sizeof(words));
+	arch_board_last_words(m.vm.board, words, sizeof(words));
 	assert_string_equal(words, "husk-init: hello from ring 0");
 }
 
@@ -57,8 +59,8 @@ static void string_output_in_one_go(void **state)
 	machine_do(&m, RAW_OUTS, 0x64, 5000);
 	machine_do(&m, RAW_OUTS, 0x1234, 5000);
 	stage_run(&m);
-	assert_int_equal(m.vm.uart.nr_bytes, 5000);
-	uart_last_words(&m.vm.uart, words, sizeof(words));
+	assert_int_equal(m.vm.board->uart.nr_bytes, 5000);
+	arch_board_last_words(m.vm.board, words, sizeof(words));
 	assert_int_equal(strlen(words), 49);
 }
 
@@ -75,8 +77,8 @@ static void devices_answer_by_their_magic(void **state)
 	}
 	narrow = machine_do(&m, RAW_READ16, machine_reg(0, 0), 7);
 	none = machine_do(&m, RAW_READ64, machine_reg(2, 0), 0);
-	machine_do(&m, RAW_WRITE32, arch_ioapic_base, 1);
-	ioapic = machine_do(&m, RAW_READ32, arch_ioapic_base + 0x10, 0);
+	machine_do(&m, RAW_WRITE32, LAYOUT_IOAPIC, 1);
+	ioapic = machine_do(&m, RAW_READ32, LAYOUT_IOAPIC + 0x10, 0);
 	stage_run(&m);
 	assert_int_equal(machine_answer(&m, magic[0]), 0x74726976);
 	assert_int_equal(machine_answer(&m, magic[1]), 0x74726976);
@@ -88,7 +90,7 @@ static void devices_answer_by_their_magic(void **state)
 	/* As many inputs as there are devices: the highest is 1. */
 	assert_int_equal(machine_answer(&m, ioapic), 0x10011);
 	assert_int_equal(machine_exits(&m, EXIT_KIND_VIRTIO), 5);
-	assert_int_equal(machine_exits(&m, EXIT_KIND_IOAPIC), 2);
+	assert_int_equal(machine_exits(&m, EXIT_KIND_IRQCHIP), 2);
 	assert_int_equal(machine_exits(&m, EXIT_KIND_MMIO_OTHER), 1);
 }
 
@@ -96,7 +98,7 @@ static void triple_fault(void **state)
 {
 	(void)state;
 	machine_do(&m, RAW_TRIPLE, 0, 0);
-	assert_int_equal(machine_run(&m), VCPU_TRIPLE_FAULT);
+	assert_int_equal(machine_run(&m), VCPU_SHUTDOWN);
 	assert_int_equal(m.nr_ends, 1);
 }
 
@@ -160,7 +162,7 @@ static void never_started(void **state)
 {
 	(void)state;
 	vm_stop(&m.vm);
-	assert_int_equal(machine_exits(&m, EXIT_KIND_PIO), 0);
+	assert_int_equal(machine_exits(&m, EXIT_KIND_ARCH), 0);
 }
 
 static uint32_t seed;
@@ -213,7 +215,7 @@ static void a_storm_of_ports(void **state)
 		machine_do(&m, op, port, noise());
 	}
 	stage_run(&m);
-	assert_int_equal(machine_exits(&m, EXIT_KIND_PIO), 6001);
+	assert_int_equal(machine_exits(&m, EXIT_KIND_ARCH), 6001);
 	assert_int_equal(m.nr_ends, 1);
 }
 

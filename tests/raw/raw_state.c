@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "arch/x86_64/layout.h"
 #include "own_ioctl.h"
 #include "state_box.h"
 
@@ -141,7 +142,7 @@ static void restored_after_a_touch(void **unused)
 	arch_touch_fill(gmem_ptr(&copy.mem, TOUCH_AT, GMEM_PAGE), &page, 1);
 	if (arch_touch_begin(copy.fd[0], TOUCH_AT, &e))
 		fail_msg("%s", e.msg);
-	assert_int_equal(box_run(&copy, 0), ARCH_TOUCH_PORT);
+	assert_int_equal(box_run(&copy, 0), LAYOUT_PORT_TOUCH);
 	box_settle(&copy, 0);
 	if (arch_vcpu_restore(copy.kvm.vm_fd, copy.fd[0], 0, state.vcpu[0],
 			      state.len[0], &e))

@@ -135,7 +135,7 @@ static void check_touched(struct box *b)
 	assert_int_equal(s.others, 0);
 	check_place(b);
 	/* Its exits are not the guest's. */
-	assert_int_equal(b->exits[EXIT_KIND_PIO], 0);
+	assert_int_equal(b->exits[EXIT_KIND_ARCH], 0);
 	assert_int_equal(b->v.first_run_ns, 0);
 }
 

@@ -30,7 +30,7 @@ static struct {
 static struct box {
 	struct kvm kvm;
 	struct gmem mem;
-	struct bus mmio, pio;
+	struct bus mmio, ports;
 	exit_counts exits;
 	struct vcpu v;
 } box;
@@ -82,7 +82,7 @@ static void expect(unsigned index, enum vcpu_end end, const char *words)
 	memset(box.exits, 0, sizeof(box.exits));
 	box.v.exits = box.exits;
 	box.v.mmio = &box.mmio;
-	box.v.pio = &box.pio;
+	box.v.ports = &box.ports;
 	box.v.ended = note_end;
 	if (vcpu_start(&box.v, &e) || vcpu_wait_parked(&box.v, &e))
 		fail_msg("%s", e.msg);

@@ -11,7 +11,7 @@
 
 #include "state_box.h"
 
-#include "arch/probe.h"
+#include "arch/host.h"
 #include "arch/x86_64/layout.h"
 
 #include <errno.h>
@@ -81,7 +81,7 @@ const struct sg_msr box_msrs[BOX_NR_MSRS] = {
 
 uint64_t box_can(void)
 {
-	return probe_is_software_kvm()
+	return host_has_software_kvm()
 		       ? 0
 		       : SG_AVX | SG_IRQ | SG_USER | BOX_TSC | BOX_CPUID;
 }
@@ -173,7 +173,7 @@ static void enter(const struct box *b, unsigned cpu)
 
 void box_boot(struct box *b, unsigned nr, uint64_t flags)
 {
-	const struct arch_entry entry = { .rip = SG_CODE };
+	const struct arch_entry entry = { .start = SG_CODE };
 	struct err e = { 0 };
 
 	create(b, nr);

@@ -92,7 +92,7 @@ static void test_entry(void **state)
 	(void)state;
 	machine_init(&v, 64 * MIB);
 	assert_int_equal(machine_load(&v), 0);
-	assert_int_equal(v.entry.rip, MAKE_ENTRY);
+	assert_int_equal(v.entry.start, MAKE_ENTRY);
 	assert_int_equal(v.entry.kernel_size, MAKE_END - 0x1000000);
 	assert_string_equal(v.entry.salt, "husk-1");
 	assert_memory_equal(gmem_ptr(&v.m, 0x1000000, 0x2345),

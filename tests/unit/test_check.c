@@ -12,6 +12,9 @@
 /* LINK: vmm/arch/x86_64/fdt.c vmm/arch/x86_64/elf.c */
 /* LINK: vmm/arch/x86_64/unpack.c vmm/arch/x86_64/needs.c */
 /* LINK: vmm/arch/x86_64/file.c */
+/* LINK: vmm/arch/x86_64/words.c vmm/arch/x86_64/host.c */
+/* LINK: vmm/arch/x86_64/vm.c vmm/arch/x86_64/policy.c */
+/* LINK: vmm/arch/x86_64/exit.c vmm/core/bus.c */
 /* LIBS: -Wl,--wrap=ioctl -lfdt -lz */
 /*
  * husk check: files of every wrong kind made here, and the machine's own KVM,

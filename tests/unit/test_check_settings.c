@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* LINK: vmm/cli/check_settings.c vmm/jail/own_core.c */
+/* LINK: vmm/arch/x86_64/host.c */
 /*
  * The questions of husk check --strict, asked of hosts that are made here: a
  * folder with the files of /proc, /sys and /dev that each looks at.

@@ -1,7 +1,7 @@
 /* LINK: tests/unit/mockcon.c tests/unit/mockdrv.c vmm/core/gmem.c */
 /* LINK: vmm/devices/virtio/virtq.c vmm/devices/virtio/vdev.c */
 /* LINK: vmm/devices/virtio/vmmio.c vmm/devices/virtio/console.c */
-/* LINK: vmm/devices/ioapic.c */
+/* LINK: vmm/arch/x86_64/ioapic.c */
 // SPDX-License-Identifier: MIT
 /*
  * Device state to bytes and back: what is loaded goes on where the saved one
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/ioapic.h"
+#include "arch/x86_64/ioapic.h"
 #include "devices/virtio/vmmio.h"
 #include "mockcon.h"
 

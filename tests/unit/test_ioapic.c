@@ -1,4 +1,4 @@
-/* LINK: vmm/devices/ioapic.c */
+/* LINK: vmm/arch/x86_64/ioapic.c */
 // SPDX-License-Identifier: MIT
 /*
  * The I/O APIC: what its registers hold, and which message an edge becomes.
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "devices/ioapic.h"
+#include "arch/x86_64/ioapic.h"
 
 #define PINS   3u
 #define MASKED 0x10000u

@@ -1,4 +1,5 @@
 /* LINK: vmm/jail/jail.c vmm/jail/policy.c vmm/jail/supervisor.c */
+/* LINK: vmm/arch/x86_64/policy.c */
 // SPDX-License-Identifier: MIT
 /*
  * The jail, from inside: processes that seal themselves as each kind of thread
@@ -32,6 +33,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "jail/jail.h"
 
 #define VM_FD	7
@@ -50,7 +52,8 @@ static const char *const thread_names[] = { "loop", "vcpu", "maker",
 /* Status of a child that seals itself and makes this call. */
 static int status_of(enum jail_thread thread, long nr, const uint64_t *a)
 {
-	struct jail j = { .given = 1u << JAIL_SYSCALLS };
+	struct jail j = { .given = 1u << JAIL_SYSCALLS,
+			  .arch = &arch_policy };
 	int status;
 	pid_t pid = fork();
 
@@ -162,7 +165,8 @@ static void each_forbidden_kind_kills(void **state)
 /* The other door: 32-bit system calls have other numbers. */
 static void the_32_bit_door_is_shut(void **state)
 {
-	struct jail j = { .given = 1u << JAIL_SYSCALLS };
+	struct jail j = { .given = 1u << JAIL_SYSCALLS,
+			  .arch = &arch_policy };
 	int status;
 	pid_t pid;
 
@@ -214,7 +218,7 @@ static void each_allowed_call_passes(void **state)
 	uint64_t a[6];
 
 	(void)state;
-	for (r = policy_rows; *r->name; r++)
+	for (unsigned i = 0; (r = policy_row(&arch_policy, i)); i++)
 		for (unsigned t = 0; t < JAIL_NR_THREADS; t++) {
 			int status;
 
@@ -232,13 +236,15 @@ static void each_allowed_call_passes(void **state)
 static unsigned count_calls(unsigned threads)
 {
 	const struct policy_row *r, *q;
-	unsigned n = 0;
+	unsigned n = 0, i, k;
 
-	for (r = policy_rows; *r->name; r++) {
-		for (q = policy_rows;
-		     q < r && !(q->nr == r->nr && q->threads & threads); q++)
-			;
-		n += q == r && r->threads & threads;
+	for (i = 0; (r = policy_row(&arch_policy, i)); i++) {
+		for (k = 0; k < i; k++) {
+			q = policy_row(&arch_policy, k);
+			if (q->nr == r->nr && q->threads & threads)
+				break;
+		}
+		n += k == i && r->threads & threads;
 	}
 	return n;
 }
@@ -248,7 +254,7 @@ static void the_list_is_short_and_has_reasons(void **state)
 	const struct policy_row *r;
 
 	(void)state;
-	for (r = policy_rows; *r->name; r++) {
+	for (unsigned i = 0; (r = policy_row(&arch_policy, i)); i++) {
 		assert_true(r->threads);
 		assert_true(strlen(r->why) > 5);
 		print_message("# %-16s%-5s%-5s%-6s%-7s %s\n", r->name,
@@ -361,7 +367,7 @@ static struct findings enter(enum jail_mode mode, bool refused, uid_t as)
 		look_at_standing(f, victim_fd);
 		f->victim_before = f->victim;
 		f->guesses_before = f->guesses;
-		jail_init(&f->jail, mode, NULL);
+		jail_init(&f->jail, mode, NULL, &arch_policy);
 		f->result = jail_enter(&f->jail, &f->e);
 		look_around(f);
 		look_at_standing(f, victim_fd);

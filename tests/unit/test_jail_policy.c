@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* LINK: vmm/jail/policy.c */
+/* LINK: vmm/jail/policy.c vmm/arch/x86_64/policy.c */
 /*
  * The program says what the table says: each number of a system call, and each
  * row's arguments and those next to them, run through the program here and
  * looked up in the table. What the kernel makes of it is in test_jail.c.
  */
+#include "arch/arch.h"
 #include "jail/policy.h"
 
 #include <linux/audit.h>
@@ -20,7 +21,7 @@
 #define X32	   0x40000000
 #define NR_NUMBERS 600
 
-static const struct policy_values values = { 7, 9, 4711 };
+static const struct policy_values values = { &arch_policy, 7, 9, 4711 };
 
 static uint32_t load(const struct seccomp_data *d, uint32_t at)
 {
@@ -80,8 +81,9 @@ static uint32_t wanted(const struct policy_check *c)
 static bool is_allowed(unsigned thread, const struct seccomp_data *d)
 {
 	const struct policy_row *r;
+	unsigned row;
 
-	for (r = policy_rows; *r->name; r++) {
+	for (row = 0; (r = policy_row(&arch_policy, row)); row++) {
 		bool good = r->nr == d->nr && r->threads >> thread & 1;
 
 		for (unsigned i = 0; i < 2; i++) {
@@ -153,7 +155,7 @@ static void program_is_the_table(void **state)
 		struct seccomp_data d = { .arch = AUDIT_ARCH_X86_64 };
 		const struct policy_row *r;
 
-		for (r = policy_rows; *r->name; r++)
+		for (unsigned i = 0; (r = policy_row(&arch_policy, i)); i++)
 			for (d.nr = r->nr - 1; d.nr <= r->nr + 1; d.nr++)
 				try_row(&p, r, &d);
 		for (d.nr = -1; d.nr < NR_NUMBERS; d.nr++)

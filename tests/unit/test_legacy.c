@@ -1,4 +1,4 @@
-/* LINK: vmm/devices/legacy.c */
+/* LINK: vmm/arch/x86_64/legacy.c */
 // SPDX-License-Identifier: MIT
 /*
  * The early console and the reset line. The console's last words end up in an
@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#include "devices/legacy.h"
+#include "arch/x86_64/legacy.h"
 
 static struct uart uart;
 static char sunk[64];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* LINK: vmm/pool/wire.c vmm/job/status.c vmm/job/outcome.c vmm/job/version.c */
+/* LINK: vmm/arch/x86_64/words.c */
 /*
  * What goes between a pool's clients and machines: what is packed comes out
  * the same, and nothing else comes out at all. Each field is broken once.

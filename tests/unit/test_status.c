@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* LINK: vmm/job/status.c vmm/job/outcome.c vmm/job/version.c */
+/* LINK: vmm/arch/x86_64/words.c */
 /*
  * The status object and the timeline against files in tests/golden, which
  * show in a review how the format changed; GOLDEN_WRITE=1 rewrites them. And

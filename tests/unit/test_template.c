@@ -2,6 +2,7 @@
 /* LINK: vmm/template/template.c vmm/template/format.c vmm/template/write.c */
 /* LINK: vmm/template/gather.c */
 /* LINK: vmm/core/gmem.c vmm/machine/measure.c */
+/* LINK: vmm/arch/x86_64/words.c */
 /* LIBS: -lz */
 /*
  * The template's file: what is written comes back, page by page; whatever is
@@ -58,7 +59,7 @@ static void write_memory(const struct gmem *m)
 			.image = "/i" },
 		.console = text("console"),
 		.disk = text("disk state"),
-		.ioapic = text("ioapic"),
+		.board = text("board"),
 		.clock = text("clock"),
 		.vcpu = { text("vcpu zero"), text("vcpu one") },
 	};
@@ -170,6 +171,8 @@ static void test_changed(void **state)
 	template_close(&t);
 	change(60, 'x');
 	refused("head was changed");
+	change(40, 'y');
+	refused("architecture 'y86_64'");
 	change(8, 9);
 	refused("format 9");
 	change(0, 'x');

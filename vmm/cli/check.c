@@ -4,22 +4,23 @@
  * three faults should not need three attempts. A question that cannot be
  * asked without an earlier one (a capability without /dev/kvm) stays open.
  *
- * What a KVM can do is not believed but tried (arch/probe.h).
+ * What a KVM can do is not believed but tried (arch/host.h).
  */
 #include "cli/check.h"
 
-#include "arch/probe.h"
+#include "arch/arch.h"
+#include "arch/host.h"
 #include "cli/check_copy.h"
 #include "cli/check_jail.h"
 #include "cli/check_report.h"
 #include "cli/check_settings.h"
 #include "cli/paths.h"
 #include "lib/cleanup.h"
-#include "machine/kvm.h"
 
 #include <elf.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kvm.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -77,42 +78,6 @@ static void hint(struct question *q, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* True when the flags of the first CPU have this word. */
-static bool has_cpu_flag(const char *flag)
-{
-	auto_file f = fopen("/proc/cpuinfo", "re");
-	auto_free char *line = NULL;
-	char *word, *rest;
-	size_t size = 0;
-
-	while (f && getline(&line, &size, f) > 0) {
-		if (strncmp(line, "flags", 5))
-			continue;
-		for (word = strtok_r(line, " \t\n", &rest); word;
-		     word = strtok_r(NULL, " \t\n", &rest))
-			if (!strcmp(word, flag))
-				return true;
-		return false;
-	}
-	return false;
-}
-
-static void hint_no_device(struct question *q)
-{
-	if (has_cpu_flag("svm"))
-		hint(q, "modprobe kvm_amd; in a container, pass " DEVICE
-			" into it");
-	else if (has_cpu_flag("vmx"))
-		hint(q, "modprobe kvm_intel; in a container, pass " DEVICE
-			" into it");
-	else if (has_cpu_flag("hypervisor"))
-		hint(q, "this is a virtual machine: switch nested "
-			"virtualisation on at its host");
-	else
-		hint(q, "switch VT-x or SVM on in the firmware of this "
-			"machine");
-}
-
 static void ask_present(struct survey *s)
 {
 	struct question *q = ask(s, "kvm_present");
@@ -120,10 +85,10 @@ static void ask_present(struct survey *s)
 
 	if (stat(DEVICE, &st)) {
 		say(q, ANSWER_NO, DEVICE " is not there");
-		hint_no_device(q);
+		hint(q, "%s", host_explain_no_kvm());
 	} else if (!S_ISCHR(st.st_mode)) {
 		say(q, ANSWER_NO, DEVICE " is not a device");
-		hint(q, "remove it and load kvm_intel or kvm_amd");
+		hint(q, "remove it and load %s", arch_words.modules);
 	} else {
 		say(q, ANSWER_OK, DEVICE " is there");
 	}
@@ -183,7 +148,7 @@ static int ask_permitted(struct survey *s)
 	if (errno == EACCES || errno == EPERM)
 		hint_permission(q);
 	else
-		hint_no_device(q);
+		hint(q, "%s", host_explain_no_kvm());
 	return -1;
 }
 
@@ -205,7 +170,7 @@ static void ask_api(struct survey *s, int kvm)
 
 static void ask_capabilities(struct survey *s, int kvm)
 {
-	for (const struct kvm_cap *c = kvm_required; c->name; c++) {
+	for (const struct arch_cap *c = arch_required; c->name; c++) {
 		struct question *q = ask(s, c->name);
 
 		if (kvm < 0)
@@ -223,12 +188,12 @@ static void ask_capabilities(struct survey *s, int kvm)
 static void ask_templates(struct survey *s, int kvm)
 {
 	struct question *q = ask(s, "templates");
-	const struct kvm_cap *c;
+	const struct arch_cap *c;
 	struct err e;
 
 	say(q, kvm < 0 ? ANSWER_OPEN : ANSWER_OK,
 	    "for templates, copies of them and pools");
-	for (c = kvm_for_templates; kvm >= 0 && c->name; c++)
+	for (c = arch_for_templates; kvm >= 0 && c->name; c++)
 		if (ioctl(kvm, KVM_CHECK_EXTENSION, c->cap) <= 0)
 			say(q, ANSWER_LESS, "%s is missing; it is for %s",
 			    c->name, c->why);
@@ -238,46 +203,30 @@ static void ask_templates(struct survey *s, int kvm)
 		"5.10 or newer, without a cut down KVM");
 }
 
-static const char *find_module(void)
-{
-	static const char *const modules[][2] = {
-		{"kvm_amd", "/sys/module/kvm_amd"},
-		{"kvm_intel", "/sys/module/kvm_intel"},
-		{"kvm_pvm", "/sys/module/kvm_pvm"},
-	};
-
-	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
-		if (!access(modules[i][1], F_OK))
-			return modules[i][0];
-	return "no known module";
-}
-
 static void ask_hardware(struct survey *s, int kvm)
 {
 	struct question *q = ask(s, "kvm_hardware");
-	struct probe_result p;
+	enum host_answer answer;
+	char tried[128];
+	struct text t;
 	struct err e;
 
 	if (kvm < 0) {
 		say(q, ANSWER_OPEN, "no guest can be tried");
 		return;
 	}
-	if (probe_guest(kvm, &p, &e)) {
+	text_init(&t, tried, sizeof(tried));
+	if (host_probe(kvm, &answer, &t, &e)) {
 		say(q, ANSWER_NO, "a guest of a few instructions: %s", e.msg);
 		hint(q, "this KVM (%s) cannot run a guest at all",
-		     find_module());
-	} else if (p.kernel_works && p.user_works && p.cpuid_honoured) {
-		say(q, ANSWER_OK, "hardware KVM (%s)", find_module());
+		     host_find_module());
+	} else if (answer == HOST_RUNS_LINUX) {
+		say(q, ANSWER_OK, "hardware KVM (%s)", host_find_module());
 	} else {
 		say(q, ANSWER_NO,
-		    "software KVM (%s): Linux guests do not run; tried: guest "
-		    "kernel %s, guest user %s, CPUID %s",
-		    find_module(), p.kernel_works ? "ok" : "fails",
-		    p.user_works ? "ok" : "fails",
-		    p.cpuid_honoured ? "ok" : "of the host");
-		hint(q, "use a machine with VT-x or SVM, or a virtual machine "
-			"with nested virtualisation; in a checkout, "
-			"tests/lab/run makes a KVM host inside QEMU");
+		    "software KVM (%s): Linux guests do not run; tried: %s",
+		    host_find_module(), tried);
+		hint(q, "%s", host_explain_software);
 	}
 }
 
@@ -310,7 +259,8 @@ static const char *kernel_kind(const uint8_t *head, size_t len)
 		return NULL;
 	memcpy(&elf, head, sizeof(elf));
 	if (memcmp(elf.e_ident, ELFMAG, SELFMAG) ||
-	    elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != EM_X86_64)
+	    elf.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    elf.e_machine != arch_elf_machine)
 		return NULL;
 	return "ELF";
 }
@@ -343,9 +293,10 @@ static void ask_kernel(struct survey *s, const char *path)
 		    (uint64_t)st.st_size / 1024);
 		return;
 	}
-	say(q, ANSWER_NO, "'%.200s' is not an x86-64 vmlinux", path);
+	say(q, ANSWER_NO, "'%.200s' is not an %s vmlinux", path,
+	    arch_words.title);
 	hint(q, "give an uncompressed or gzip'ed vmlinux with --kernel=FILE, "
-		"not a bzImage");
+		"not a %s", arch_words.not_a_kernel);
 }
 
 static void ask_image(struct survey *s, const char *path)
@@ -413,10 +364,10 @@ static void ask_layer(struct survey *s, const struct jail *j,
 	char name[40];
 	struct question *q;
 
-	snprintf(name, sizeof(name), "jail_%s", jail_layer_name(l));
+	snprintf(name, sizeof(name), "jail_%s", jail_layer_name(j, l));
 	q = ask(s, name);
 	say(q, j->given >> l & 1 ? ANSWER_OK : ANSWER_LESS, "%s%s",
-	    jail_layer_what(l),
+	    jail_layer_what(j, l),
 	    l == JAIL_ROOT && j->landlock ? " (by Landlock)" : "");
 	hint(q, "%s", check_jail_hint(l));
 }
@@ -435,10 +386,10 @@ static void ask_jail(struct survey *s, int kvm)
 			"kernel's log for why");
 		return;
 	}
-	if (kvm >= 0 && check_try_msrs(kvm))
-		j.given |= 1u << JAIL_MSRS;
+	if (kvm >= 0 && check_try_narrow(kvm))
+		j.given |= 1u << JAIL_NARROW;
 	for (unsigned l = 0; l < JAIL_NR; l++)
-		if (l != JAIL_MSRS || kvm >= 0)
+		if (l != JAIL_NARROW || kvm >= 0)
 			ask_layer(s, &j, (enum jail_layer)l);
 }
 

@@ -7,6 +7,7 @@
 #include "cli/check_jail.h"
 
 #include "arch/arch.h"
+#include "arch/host.h"
 #include "lib/cleanup.h"
 
 #include <fcntl.h>
@@ -25,7 +26,7 @@ static const char *const hints[JAIL_NR] = {
 		    "CAP_SETGID and all ids mapped",
 	[JAIL_CAPS] = "give root CAP_SETPCAP, or run husk as an ordinary user",
 	[JAIL_SYSCALLS] = "use a kernel with CONFIG_SECCOMP_FILTER",
-	[JAIL_MSRS] = "use Linux 5.10 or newer on the host",
+	[JAIL_NARROW] = host_explain_narrow,
 };
 
 const char *check_jail_hint(enum jail_layer l)
@@ -41,7 +42,7 @@ static void enter(struct supervisor *s, int out)
 	struct err e;
 	ssize_t n;
 
-	jail_init(&j, JAIL_AUTO, s);
+	jail_init(&j, JAIL_AUTO, s, &arch_policy);
 	if (jail_enter(&j, &e) || jail_seal(&j, JAIL_LOOP, -1, -1, &e))
 		_exit(1);
 	/* Pointers in it mean nothing to the reader, who knows that. */
@@ -82,7 +83,7 @@ int check_try_jail(struct jail *j, struct err *e)
 					     WEXITSTATUS(status));
 }
 
-bool check_try_msrs(int kvm_fd)
+bool check_try_narrow(int kvm_fd)
 {
 	auto_fd vm = ioctl(kvm_fd, KVM_CREATE_VM, 0);
 

@@ -9,13 +9,13 @@
 #include "jail/jail.h"
 
 /*
- * Fill *j with what was given, JAIL_MSRS left out. Fails when the process
+ * Fill *j with what was given, JAIL_NARROW left out. Fails when the process
  * does not come back, with what killed it.
  */
 int check_try_jail(struct jail *j, struct err *e);
 
-/* Can the MSRs of a VM of this KVM be filtered? */
-bool check_try_msrs(int kvm_fd);
+/* Can a VM of this KVM be narrowed (arch.h)? */
+bool check_try_narrow(int kvm_fd);
 
 /* What to do for a layer that is missing. */
 const char *check_jail_hint(enum jail_layer l);

@@ -5,6 +5,7 @@
  */
 #include "cli/check_report.h"
 
+#include "arch/arch.h"
 #include "jail/policy.h"
 #include "lib/json.h"
 #include "lib/show.h"
@@ -68,16 +69,17 @@ static void print_human(FILE *out, const struct survey *s, bool colour)
 static void put_system_calls(struct json *j)
 {
 	const struct policy_row *r, *q;
+	unsigned i, k;
 
 	json_begin(j, "system_calls", '[');
-	for (r = policy_rows; *r->name; r++) {
+	for (i = 0; (r = policy_row(&arch_policy, i)); i++) {
 		unsigned threads = 0;
 
-		for (q = policy_rows; q < r && q->nr != r->nr; q++)
+		for (k = 0; policy_row(&arch_policy, k)->nr != r->nr; k++)
 			;
-		if (q < r)
+		if (k < i)
 			continue;
-		for (; *q->name; q++)
+		for (; (q = policy_row(&arch_policy, k)); k++)
 			threads |= q->nr == r->nr ? q->threads : 0;
 		json_begin(j, NULL, '{');
 		json_string(j, "name", r->name, CHECK_TEXT_MAX);

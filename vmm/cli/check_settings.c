@@ -9,6 +9,7 @@
  */
 #include "cli/check_settings.h"
 
+#include "arch/host.h"
 #include "jail/own_core.h"
 #include "lib/cleanup.h"
 
@@ -331,33 +332,18 @@ static enum setting_answer ask_cgroup(const char *root, struct text *found)
 	return SETTING_BAD;
 }
 
-/* A module that is not loaded has no parameters. */
 static enum setting_answer ask_paging(const char *root, struct text *found)
 {
-	auto_free char *ept =
-		read_whole(root, "/sys/module/kvm_intel/parameters/ept");
-	auto_free char *npt =
-		read_whole(root, "/sys/module/kvm_amd/parameters/npt");
-	const char *name = ept ? "kvm_intel's ept" : "kvm_amd's npt";
-	const char *value = ept ? ept : npt;
+	int on = host_pages_by_itself(root, found);
 
-	if (!value) {
-		text_printf(found, "no kvm_intel or kvm_amd that tells");
+	if (on < 0)
 		return SETTING_OPEN;
-	}
-	if (*value == 'Y' || *value == '1') {
-		text_printf(found, "%s is on", name);
-		return SETTING_GOOD;
-	}
-	text_printf(found, "%s is off: guests run, but several times slower",
-		    name);
-	return SETTING_BAD;
+	return on ? SETTING_GOOD : SETTING_BAD;
 }
 
 const struct setting check_paging = {
 	"nested_paging",
-	"take ept=0 or npt=0 out of /etc/modprobe.d and load the module "
-	"again; in a virtual machine, its host has to offer it",
+	host_explain_paging,
 	ask_paging,
 };
 
@@ -367,9 +353,7 @@ const struct setting check_settings[] = {
 	  "--own-core=on (docs/host.md says what each costs)",
 	  ask_smt },
 	{ "cpu_flaws",
-	  "newest microcode and kernel, no mitigations=off on the kernel's "
-	  "command line; for l1tf also kvm-intel.vmentry_l1d_flush=always "
-	  "and SMT off",
+	  host_explain_flaws,
 	  ask_flaws },
 	{ "ksm",
 	  "echo 2 >/sys/kernel/mm/ksm/run: pages that are merged tell one job "

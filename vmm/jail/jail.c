@@ -15,7 +15,7 @@
  *	uts namespace				 10
  *	bounding set, call by call		100
  *	filters of both threads			 60
- *	filter of the guest's MSRs		 15 (before memory slots; 15,000
+ *	narrowing of the VM (MSRs)		 15 (before memory slots; 15,000
  *						     after them)
  *
  * The net namespace is dear for what it adds to a filter without socket(),
@@ -77,17 +77,17 @@ static const struct {
 	[JAIL_CAPS] = { "caps", "no capabilities, and none to be had" },
 	[JAIL_LIMITS] = { "limits", "no core dump, no debugger" },
 	[JAIL_SYSCALLS] = { "syscalls", "an allow-list for each thread" },
-	[JAIL_MSRS] = { "msrs", "the guest has the MSRs that Linux uses" },
+	[JAIL_NARROW] = { NULL, NULL }, /* the architecture's */
 };
 
-const char *jail_layer_name(enum jail_layer l)
+const char *jail_layer_name(const struct jail *j, enum jail_layer l)
 {
-	return layers[l].name;
+	return layers[l].name ? layers[l].name : j->arch->layer;
 }
 
-const char *jail_layer_what(enum jail_layer l)
+const char *jail_layer_what(const struct jail *j, enum jail_layer l)
 {
-	return layers[l].what;
+	return layers[l].what ? layers[l].what : j->arch->what;
 }
 
 unsigned jail_list_missing(const struct jail *j, unsigned of, struct text *t)
@@ -97,7 +97,7 @@ unsigned jail_list_missing(const struct jail *j, unsigned of, struct text *t)
 	for (l = 0; l < JAIL_NR; l++)
 		if (of & ~j->given & 1u << l)
 			text_printf(t, "%s%s", nr++ ? ", " : "",
-				    layers[l].name);
+				    jail_layer_name(j, (enum jail_layer)l));
 	return nr;
 }
 
@@ -106,9 +106,15 @@ static void give(struct jail *j, enum jail_layer l, bool given)
 	j->given |= (unsigned)given << l;
 }
 
-void jail_init(struct jail *j, enum jail_mode mode, struct supervisor *s)
+void jail_init(struct jail *j, enum jail_mode mode, struct supervisor *s,
+	       const struct policy_arch *arch)
 {
-	*j = (struct jail){ .mode = mode, .supervisor = s, .id_fd = -1 };
+	*j = (struct jail){
+		.mode = mode,
+		.supervisor = s,
+		.arch = arch,
+		.id_fd = -1,
+	};
 	give(j, JAIL_PID_NS, s && s->pid_ns);
 	give(j, JAIL_USER_NS, s && s->user_ns);
 }
@@ -433,7 +439,7 @@ int jail_enter(struct jail *j, struct err *e)
 int jail_seal(const struct jail *j, enum jail_thread thread, int vm_fd,
 	      int vcpu_fd, struct err *e)
 {
-	const struct policy_values v = { vm_fd, vcpu_fd, j->pid };
+	const struct policy_values v = { j->arch, vm_fd, vcpu_fd, j->pid };
 	struct sock_filter filter[POLICY_MAX];
 	struct sock_fprog prog = { .filter = filter };
 

@@ -47,13 +47,14 @@ enum jail_layer {
 	JAIL_CAPS,	/* no capability, none to be had: no_new_privs */
 	JAIL_LIMITS,	/* no core dump, no debugger, few descriptors */
 	JAIL_SYSCALLS,	/* seccomp filters can be had */
-	JAIL_MSRS,	/* the guest's model specific registers are filtered */
+	JAIL_NARROW,	/* the VM lacks what Linux has no use for */
 	JAIL_NR,
 };
 
 struct jail {
 	enum jail_mode mode;
 	struct supervisor *supervisor;	/* borrowed; NULL: none */
+	const struct policy_arch *arch;	/* borrowed */
 	unsigned given;			/* bit per enum jail_layer */
 	bool landlock;			/* how JAIL_ROOT is given */
 	pid_t pid;			/* getpid() */
@@ -62,7 +63,8 @@ struct jail {
 };
 
 /* Layers that exist before jail_enter are taken from the supervisor. */
-void jail_init(struct jail *j, enum jail_mode mode, struct supervisor *s);
+void jail_init(struct jail *j, enum jail_mode mode, struct supervisor *s,
+	       const struct policy_arch *arch);
 
 /*
  * Before an exec, after which jail_enter comes: the kernel takes the
@@ -82,8 +84,8 @@ int jail_seal(const struct jail *j, enum jail_thread thread, int vm_fd,
 	      int vcpu_fd, struct err *e);
 
 /* "user_ns" and what the layer is for. */
-const char *jail_layer_name(enum jail_layer l);
-const char *jail_layer_what(enum jail_layer l);
+const char *jail_layer_name(const struct jail *j, enum jail_layer l);
+const char *jail_layer_what(const struct jail *j, enum jail_layer l);
 
 /* All layers; those without which a guest that breaks out is on the host. */
 #define JAIL_ALL   ((1u << JAIL_NR) - 1)

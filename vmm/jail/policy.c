@@ -15,7 +15,6 @@
  */
 #include "jail/policy.h"
 
-#include <asm/kvm.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/futex.h>
@@ -45,14 +44,6 @@
 #define PID(arg)     { POLICY_PID, arg, ~0u, 0 }
 #define NO	     { POLICY_NONE, 0, 0, 0 }
 
-/* A KVM request of the maker, on whatever descriptor. */
-#define SAVE(request)                                                          \
-	{ CALL(ioctl), M, { IS(1, (uint32_t)request), NO },                    \
-	  "saves the machine" }
-/* One that a waiting machine asks of itself, too. */
-#define LOOK(request)                                                         \
-	{ CALL(ioctl), MW, { IS(1, (uint32_t)request), NO },                   \
-	  "saves the machine; what is its time" }
 /* A futex operation, private or not. */
 #define FUTEX(op)                                                              \
 	{ CALL(futex), LV,                                                     \
@@ -60,7 +51,7 @@
 	    NO },                                                              \
 	  "locks between the threads, and waiting for their end" }
 
-const struct policy_row policy_rows[] = {
+static const struct policy_row rows[] = {
 	{ CALL(ioctl), V, { IS(1, KVM_RUN), OWN(0) }, "runs the guest" },
 	{ CALL(ioctl), LV, { IS(1, KVM_SIGNAL_MSI), VM(0) },
 	  "interrupts of the devices" },
@@ -108,30 +99,23 @@ const struct policy_row policy_rows[] = {
 	{ CALL(fcntl), W, { IS(1, F_GETFL), NO },
 	  "which way a client's descriptor is open" },
 	{ CALL(getrandom), W, { NO }, "seeds of the job" },
-	{ CALL(ioctl), W, { IS(1, KVM_SET_MSRS), NO },
-	  "has the guest's time go on when its job comes" },
-	{ CALL(ioctl), W, { IS(1, KVM_SET_CLOCK), VM(0) },
-	  "has the guest's time go on when its job comes" },
 	{ CALL(seccomp), W, { IS(0, SECCOMP_SET_MODE_FILTER), IS(1, 0) },
 	  "gives up the rows of a waiter when its job runs" },
 	{ CALL(ioctl), M, { IS(1, KVM_RUN), NO },
 	  "completes a vCPU's last instruction" },
-	SAVE(KVM_CHECK_EXTENSION),
-	SAVE(KVM_GET_MP_STATE),
-	SAVE(KVM_GET_REGS),
-	SAVE(KVM_GET_SREGS),
-	SAVE(KVM_GET_XCRS),
-	SAVE(KVM_GET_XSAVE),
-	SAVE(KVM_GET_XSAVE2),
-	SAVE(KVM_GET_DEBUGREGS),
-	LOOK(KVM_GET_TSC_KHZ),
-	LOOK(KVM_GET_MSRS),
-	SAVE(KVM_GET_LAPIC),
-	SAVE(KVM_GET_CPUID2),
-	SAVE(KVM_GET_VCPU_EVENTS),
-	SAVE(KVM_GET_CLOCK),
-	{ .name = "" },
 };
+
+#define NR_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+const struct policy_row *policy_row(const struct policy_arch *arch, unsigned i)
+{
+	const struct policy_row *r;
+
+	if (i < NR_ROWS)
+		return &rows[i];
+	r = &arch->row[i - NR_ROWS];
+	return r->name[0] ? r : NULL;
+}
 
 /* ---- the assembler ---- */
 
@@ -142,9 +126,11 @@ struct program {
 	const struct policy_check *held;
 };
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "see ARGUMENT");
+
 #define DATA(member) ((uint32_t)offsetof(struct seccomp_data, member))
 
-/* Of x86-64's little-endian words the low one; the kernel's ints are that. */
+/* Of little-endian words the low one; the kernel's ints are that. */
 #define ARGUMENT(n) (DATA(args) + (uint32_t)(n) * 8)
 
 /* Where a jump leads: over so many instructions, or to one of two ends. */
@@ -337,12 +323,13 @@ unsigned policy_build(enum jail_thread thread, const struct policy_values *v,
 	struct program p = { .at = out };
 	struct calls c = { .values = v };
 	const struct policy_row *r;
+	unsigned i;
 
-	for (r = policy_rows; *r->name; r++)
+	for (i = 0; (r = policy_row(v->arch, i)); i++)
 		if (r->threads >> thread & 1)
 			add_row(&c, r);
 	put(&p, BPF_LD | BPF_W | BPF_ABS, DATA(arch));
-	put_test(&p, BPF_JEQ, AUDIT_ARCH_X86_64, NEXT, TO_KILL);
+	put_test(&p, BPF_JEQ, v->arch->audit, NEXT, TO_KILL);
 	put(&p, BPF_LD | BPF_W | BPF_ABS, DATA(nr));
 	put_calls(&p, &c, 0, c.len - 1, 0, NUMBERS);
 	put_ends(&p);

@@ -6,52 +6,20 @@
 #ifndef HUSK_JAIL_POLICY_H
 #define HUSK_JAIL_POLICY_H
 
+#include "core/policy.h"
+
 #include <linux/filter.h>
-#include <stdint.h>
 #include <sys/types.h>
 
-enum jail_thread {
-	JAIL_LOOP,	/* streams, timers, signals of a run */
-	JAIL_VCPU,	/* KVM_RUN and the devices that it enters */
-	JAIL_MAKER,	/* a loop that then writes a template */
-	JAIL_WAITER,	/* a loop that gets its job later, from a pool */
-	JAIL_NR_THREADS,
-};
-
-enum policy_check_kind {
-	POLICY_NONE,
-	POLICY_VALUE,	/* (argument & mask) == value, low 32 bits */
-	POLICY_VM,	/* the VM's descriptor */
-	POLICY_OWN,	/* the vCPU's own descriptor */
-	POLICY_PID,	/* this process */
-};
-
-struct policy_check {
-	enum policy_check_kind kind;
-	unsigned arg;
-	uint32_t mask, value;
-};
-
 /*
- * One way to make a system call; a call has as many rows as it has ways, or
- * one without checks.
+ * Row `i` of all there are: those of any architecture, then those of `arch`.
+ * NULL: there are no more.
  */
-struct policy_row {
-	char name[16];		/* as strace says it */
-	int nr;
-	unsigned threads;	/* bit per enum jail_thread */
-	struct policy_check check[2];
-	char why[72];
-};
-
-/*
- * Ends with an empty name. Without pointers: a page of relocated ones would
- * be each process's own.
- */
-extern const struct policy_row policy_rows[];
+const struct policy_row *policy_row(const struct policy_arch *arch, unsigned i);
 
 /* What the checks compare with. */
 struct policy_values {
+	const struct policy_arch *arch;
 	int vm_fd, vcpu_fd;
 	pid_t pid;
 };

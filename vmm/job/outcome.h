@@ -39,8 +39,8 @@ enum clock_point {
 enum exit_kind {
 	EXIT_KIND_NOTIFY,	/* virtio queue notify */
 	EXIT_KIND_VIRTIO,	/* other virtio register */
-	EXIT_KIND_IOAPIC,
-	EXIT_KIND_PIO,
+	EXIT_KIND_IRQCHIP,	/* register of the interrupt controller */
+	EXIT_KIND_ARCH,		/* one that only this architecture has */
 	EXIT_KIND_MMIO_OTHER,
 	EXIT_KIND_SIGNAL,	/* host signal, no guest reason */
 	EXIT_KIND_OTHER,

@@ -9,6 +9,7 @@
  */
 #include "job/status.h"
 
+#include "arch/arch.h"
 #include "job/version.h"
 #include "lib/json.h"
 #include "lib/text.h"
@@ -35,9 +36,12 @@ static const struct point {
 };
 
 static const char *const exit_names[EXIT_KIND_NR] = {
-	[EXIT_KIND_NOTIFY] = "notify",	       [EXIT_KIND_VIRTIO] = "virtio",
-	[EXIT_KIND_IOAPIC] = "ioapic",	       [EXIT_KIND_PIO] = "pio",
-	[EXIT_KIND_MMIO_OTHER] = "mmio_other", [EXIT_KIND_SIGNAL] = "signal",
+	[EXIT_KIND_NOTIFY] = "notify",
+	[EXIT_KIND_VIRTIO] = "virtio",
+	[EXIT_KIND_IRQCHIP] = arch_words.irqchip,
+	[EXIT_KIND_ARCH] = arch_words.exit,
+	[EXIT_KIND_MMIO_OTHER] = "mmio_other",
+	[EXIT_KIND_SIGNAL] = "signal",
 	[EXIT_KIND_OTHER] = "other",
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * See kvm.h. No PIC, no PIT and no in-kernel I/O APIC is ever created: what
- * is not there cannot be attacked.
+ * See kvm.h. What differs between architectures is in arch.h.
  */
 #include "machine/kvm.h"
 
@@ -13,48 +12,21 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-/* Intel keeps a task state segment there for real mode; unused elsewhere. */
-#define KVM_TSS_ADDR 0xfffbd000ul
-
-const struct kvm_cap kvm_required[] = {
-	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", "guest memory" },
-	{ KVM_CAP_SPLIT_IRQCHIP, "KVM_CAP_SPLIT_IRQCHIP",
-	  "local APICs without PIC and PIT" },
-	{ KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI", "device interrupts" },
-	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", "stopping a vCPU" },
-	{ KVM_CAP_TSC_DEADLINE_TIMER, "KVM_CAP_TSC_DEADLINE_TIMER",
-	  "the guest's timer" },
-	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", "the guest's CPU features" },
-	{ KVM_CAP_SET_TSS_ADDR, "KVM_CAP_SET_TSS_ADDR", "Intel real mode" },
-	{ 0, NULL, NULL },
-};
-
-const struct kvm_cap kvm_for_templates[] = {
-	{ KVM_CAP_XSAVE, "KVM_CAP_XSAVE", "floating point and vectors" },
-	{ KVM_CAP_XCRS, "KVM_CAP_XCRS", "which of them are on" },
-	{ KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS", "debug registers" },
-	{ KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS", "pending interrupts" },
-	{ KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE", "which vCPUs wait" },
-	{ KVM_CAP_GET_TSC_KHZ, "KVM_CAP_GET_TSC_KHZ", "the guest's clock" },
-	{ KVM_CAP_ADJUST_CLOCK, "KVM_CAP_ADJUST_CLOCK", "the guest's clock" },
-	{ 0, NULL, NULL },
-};
-
 static int hint_open(struct err *e, int code)
 {
 	switch (code) {
 	case ENOENT:
 		return err_hint(e, "this host offers no KVM: enable "
-				   "virtualisation, or load kvm_intel or "
-				   "kvm_amd");
+				   "virtualisation, or load %s",
+				arch_words.modules);
 	case EACCES:
 	case EPERM:
 		return err_hint(e, "add your user to the group that owns it, "
 				   "mostly 'kvm', and log in again");
 	case ENODEV:
 	case ENXIO:
-		return err_hint(e, "the KVM module is not loaded: modprobe "
-				   "kvm_intel or kvm_amd");
+		return err_hint(e, "the KVM module is not loaded: modprobe %s",
+				arch_words.modules);
 	default:
 		return -code;
 	}
@@ -62,7 +34,7 @@ static int hint_open(struct err *e, int code)
 
 static int check_capabilities(const struct kvm *k, struct err *e)
 {
-	const struct kvm_cap *c;
+	const struct arch_cap *c;
 	int version = ioctl(k->fd, KVM_GET_API_VERSION, 0);
 
 	if (version < 0)
@@ -72,7 +44,7 @@ static int check_capabilities(const struct kvm *k, struct err *e)
 			       "use '/dev/kvm': its API has version %d, husk "
 			       "needs %d",
 			       version, KVM_API_VERSION);
-	for (c = kvm_required; c->name; c++)
+	for (c = arch_required; c->name; c++)
 		if (ioctl(k->fd, KVM_CHECK_EXTENSION, c->cap) <= 0)
 			return err_set(e, ENOTSUP,
 				       "use '/dev/kvm': it lacks %s, needed "
@@ -123,10 +95,6 @@ static int add_memory(const struct kvm *k, const struct gmem *m, struct err *e)
 int kvm_create_vm(struct kvm *k, const struct gmem *m, unsigned nr_pins,
 		  struct err *e)
 {
-	struct kvm_enable_cap split = {
-		.cap = KVM_CAP_SPLIT_IRQCHIP,
-		.args = { nr_pins },
-	};
 	int r;
 
 	/* A signal during creation gives EINTR: it is worth another try. */
@@ -138,13 +106,7 @@ int kvm_create_vm(struct kvm *k, const struct gmem *m, unsigned nr_pins,
 	/* No reason to fail: the jail says what a host lacks. */
 	k->narrowed = !arch_vm_narrow(k->vm_fd);
 	r = add_memory(k, m, e);
-	if (r)
-		return r;
-	if (ioctl(k->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_ADDR))
-		return err_sys(e, "set the VM's TSS address");
-	if (ioctl(k->vm_fd, KVM_ENABLE_CAP, &split))
-		return err_sys(e, "create the VM's interrupt chip");
-	return 0;
+	return r ? r : arch_vm_init(k->vm_fd, nr_pins, e);
 }
 
 void kvm_fini(struct kvm *k)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /dev/kvm and one VM on it: open, check what it can, memory slots, the split
- * interrupt chip, vCPUs. Each call says what failed and what to do about it.
+ * /dev/kvm and one VM on it: open, check what it can, memory slots, vCPUs.
+ * Each call says what failed and what to do about it.
  *
- * Order matters (design brief, peers.md 0.1): memory slots come before
+ * Order matters: memory slots come before
  * anything that registers on an in-kernel bus, else each slot waits for a
  * grace period of milliseconds.
  */
@@ -16,29 +16,17 @@
 #include <linux/kvm.h>
 #include <stdbool.h>
 
-struct kvm_cap {
-	int cap;
-	const char *name;
-	const char *why;	/* what husk does with it */
-};
-
-/* What husk cannot do without; ends with a NULL name. */
-extern const struct kvm_cap kvm_required[];
-
-/* What saving and restoring a machine needs besides; ends likewise. */
-extern const struct kvm_cap kvm_for_templates[];
-
 struct kvm {
 	int fd;			/* /dev/kvm, owned; -1: closed */
 	int vm_fd;		/* owned; -1: none */
 	int run_size;		/* bytes of struct kvm_run to map */
-	bool narrowed;		/* its MSRs are filtered */
+	bool narrowed;		/* see arch_vm_narrow */
 };
 
 /* Open /dev/kvm and check version and capabilities. */
 int kvm_open(struct kvm *k, struct err *e);
 
-/* Create the VM with guest memory in its slots and the split irqchip. */
+/* Create the VM with guest memory in its slots and an interrupt chip. */
 int kvm_create_vm(struct kvm *k, const struct gmem *m, unsigned nr_pins,
 		  struct err *e);
 void kvm_fini(struct kvm *k);

@@ -27,13 +27,13 @@ struct list {
 	unsigned nr;
 };
 
-/* The run, if the little guest can reach it: RAM below the hole. */
+/* The run, if the little guest can reach it. */
 static bool is_in_reach(const struct gmem *m, const struct template_run *run)
 {
 	gpa_t gpa = (gpa_t)run->page * GMEM_PAGE;
 	uint64_t len = (uint64_t)run->count * GMEM_PAGE;
 
-	return gmem_ptr(m, gpa, len) && gpa + len <= arch_hole_start;
+	return gmem_ptr(m, gpa, len) && gpa + len <= arch_touch_end;
 }
 
 /* A page for the little guest; false: none would stay what it is. */
@@ -65,7 +65,7 @@ static int touch_list(struct vcpu *v, uint8_t *place, gpa_t gpa,
 		if (r)
 			return r;
 		exit = vcpu_step(v);
-		if (exit != KVM_EXIT_IO)
+		if (exit != arch_touch_exit)
 			return err_set(e, EIO,
 				       "KVM_RUN ended with exit reason %u",
 				       exit);

@@ -7,6 +7,7 @@
  */
 #include "machine/vcpu.h"
 
+#include "arch/arch.h"
 #include "core/loop.h"
 #include "devices/virtio/vmmio.h"
 #include "lib/cleanup.h"
@@ -61,26 +62,6 @@ void vcpu_fini(struct vcpu *v)
 static void count(struct vcpu *v, enum exit_kind kind)
 {
 	v->exits[kind]++;
-}
-
-static void serve_io(struct vcpu *v)
-{
-	struct kvm_run *run = v->run;
-	uint8_t *data = (uint8_t *)run + run->io.data_offset;
-	uint32_t i;
-
-	count(v, EXIT_KIND_PIO);
-	for (i = 0; i < run->io.count; i++, data += run->io.size) {
-		uint64_t val = 0;
-
-		if (run->io.direction == KVM_EXIT_IO_OUT) {
-			memcpy(&val, data, run->io.size);
-			bus_write(v->pio, run->io.port, run->io.size, val);
-		} else {
-			bus_read(v->pio, run->io.port, run->io.size, &val);
-			memcpy(data, &val, run->io.size);
-		}
-	}
 }
 
 static void serve_mmio(struct vcpu *v)
@@ -144,16 +125,15 @@ static bool has_left(const struct vcpu *v)
 }
 
 /*
- * Intel's numbers without bit 31 are errors of the instruction: the control
- * and host fields that KVM made are wrong. The rest may be the guest's doing,
- * but not before it has done anything.
+ * What is not the host's for certain may be the guest's doing, but not before
+ * it has done anything.
  */
 static void end_no_entry(struct vcpu *v)
 {
 	uint64_t reason = v->run->fail_entry.hardware_entry_failure_reason;
 	char text[96];
 
-	if (has_left(v) && reason >> 31 & 1) {
+	if (has_left(v) && !arch_entry_is_hosts(reason)) {
 		end_failed(v, "the CPU refused to enter the guest", reason);
 		return;
 	}
@@ -162,29 +142,38 @@ static void end_no_entry(struct vcpu *v)
 	end(v, VCPU_REFUSED, text);
 }
 
+/* An exit that not every architecture has. */
+static bool serve_own(struct vcpu *v)
+{
+	switch (arch_serve_exit(v->run, v->ports)) {
+	case ARCH_EXIT_SERVED:
+		count(v, EXIT_KIND_ARCH);
+		return true;
+	case ARCH_EXIT_NOTHING:
+		count(v, EXIT_KIND_OTHER);
+		return true;
+	default:
+		end_failed(v, "KVM stopped the guest for an unknown reason",
+			   v->run->exit_reason);
+		return false;
+	}
+}
+
 /* Act on the exit in kvm_run; false when the vCPU is finished. */
 static bool serve_exit(struct vcpu *v)
 {
 	const struct kvm_run *run = v->run;
 
 	switch (run->exit_reason) {
-	case KVM_EXIT_IO:
-		serve_io(v);
-		return true;
 	case KVM_EXIT_MMIO:
 		serve_mmio(v);
 		return true;
 	case KVM_EXIT_INTR:
 		count(v, EXIT_KIND_SIGNAL);
 		return true;
-	case KVM_EXIT_HLT:
-	case KVM_EXIT_IRQ_WINDOW_OPEN:
-	case KVM_EXIT_IOAPIC_EOI:
-		count(v, EXIT_KIND_OTHER);
-		return true;
 	case KVM_EXIT_SHUTDOWN:
 		count(v, EXIT_KIND_OTHER);
-		end(v, VCPU_TRIPLE_FAULT, "");
+		end(v, VCPU_SHUTDOWN, "");
 		return false;
 	case KVM_EXIT_SYSTEM_EVENT:
 		count(v, EXIT_KIND_OTHER);
@@ -198,9 +187,7 @@ static bool serve_exit(struct vcpu *v)
 			   run->internal.suberror);
 		return false;
 	default:
-		end_failed(v, "KVM stopped the guest for an unknown reason",
-			   run->exit_reason);
-		return false;
+		return serve_own(v);
 	}
 }
 
@@ -386,14 +373,6 @@ uint32_t vcpu_step(struct vcpu *v)
 		pthread_cond_wait(&v->turn, &v->lock);
 	pthread_mutex_unlock(&v->lock);
 	return v->stepped;
-}
-
-bool vcpu_is_halted(const struct vcpu *v)
-{
-	struct kvm_mp_state mp;
-
-	return !ioctl(v->fd, KVM_GET_MP_STATE, &mp) &&
-	       mp.mp_state != KVM_MP_STATE_RUNNABLE;
 }
 
 int vcpu_settle(struct vcpu *v, struct err *e)

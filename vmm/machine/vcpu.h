@@ -22,7 +22,7 @@
 
 /* Why a vCPU ended by itself. */
 enum vcpu_end {
-	VCPU_TRIPLE_FAULT,	/* KVM_EXIT_SHUTDOWN */
+	VCPU_SHUTDOWN,		/* KVM_EXIT_SHUTDOWN: see arch_words */
 	VCPU_RESET,		/* the guest asked for a reset */
 	VCPU_FAILED,		/* KVM could not go on; text says why */
 	VCPU_REFUSED,		/* the host cannot run it; text says why */
@@ -53,7 +53,7 @@ struct vcpu {
 	struct err sealed;		/* code 0: its filter is on */
 	const struct jail *jail;	/* borrowed; NULL: none */
 	int vm_fd;			/* borrowed, for the filter */
-	const struct bus *mmio, *pio;	/* borrowed */
+	const struct bus *mmio, *ports;	/* borrowed */
 	uint64_t *exits;		/* borrowed, an exit_counts; written by
 					 * the thread only */
 	uint64_t first_run_ns;		/* time of the first KVM_RUN */
@@ -91,9 +91,6 @@ void vcpu_go(struct vcpu *v);
  * the reason, or KVM_EXIT_UNKNOWN when there was none.
  */
 uint32_t vcpu_step(struct vcpu *v);
-
-/* Does a stopped vCPU wait for an interrupt? */
-bool vcpu_is_halted(const struct vcpu *v);
 
 /*
  * Complete the instruction of a stopped vCPU's last exit, whose second half

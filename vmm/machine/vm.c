@@ -21,9 +21,6 @@
 /* Device index = interrupt input. */
 enum { DEVICE_CONSOLE, DEVICE_DISK, NR_DEVICES };
 
-#define PORT_UART     0x3f8u
-#define PORT_KEYBOARD 0x064u
-
 /*
  * Why each word is in kernel-config/README.md, with what it saves. The log
  * level comes first: the early console starts by printing what is there. Left
@@ -31,11 +28,10 @@ enum { DEVICE_CONSOLE, DEVICE_DISK, NR_DEVICES };
  * its own text is worth 5 ms of boot.
  */
 #define CMDLINE                                                                \
-	"%s panic=-1 reboot=k tsc=reliable rcupdate.rcu_expedited=1 "          \
-	"noreplace-smp percpu_alloc=page slab_max_order=0 initcall_blacklist=" \
-	"slab_late_init,slab_sysfs_init,param_sysfs_builtin_init "             \
-	"dhash_entries=4096 ihash_entries=2048 swiotlb=noforce "               \
-	"earlyprintk=serial,0x3f8,keep"
+	"%s panic=-1 rcupdate.rcu_expedited=1 percpu_alloc=page "              \
+	"slab_max_order=0 initcall_blacklist=slab_late_init,slab_sysfs_init,"  \
+	"param_sysfs_builtin_init dhash_entries=4096 ihash_entries=2048 "      \
+	"swiotlb=noforce %s"
 #define LOG_QUIET   "quiet loglevel=1"
 #define LOG_VERBOSE "loglevel=7"
 
@@ -46,7 +42,7 @@ static void send_msi(void *opaque, uint64_t addr, uint32_t data)
 	kvm_send_msi(&vm->kvm, addr, data);
 }
 
-static void keyboard_reset(void *opaque)
+static void reset(void *opaque)
 {
 	struct vm *vm = opaque;
 
@@ -102,7 +98,7 @@ static int load(struct vm *vm, const struct vm_args *args, struct err *e)
 	if (fd < 0)
 		return fd;
 	snprintf(cmdline, sizeof(cmdline), CMDLINE,
-		 args->verbose_console ? LOG_VERBOSE : LOG_QUIET);
+		 args->verbose_console ? LOG_VERBOSE : LOG_QUIET, arch_cmdline);
 	choose_pages(&vm->mem);
 	if (getrandom(boot.rng_seed, sizeof(boot.rng_seed), 0) !=
 	    sizeof(boot.rng_seed))
@@ -123,17 +119,25 @@ static int load(struct vm *vm, const struct vm_args *args, struct err *e)
 
 static void init_devices(struct vm *vm, const struct vm_args *args)
 {
+	const struct arch_board_args board = {
+		.nr_pins = NR_DEVICES,
+		.irqchip_tag = vcpu_tag(EXIT_KIND_IRQCHIP),
+		.exit_tag = vcpu_tag(EXIT_KIND_ARCH),
+		.send_msi = send_msi,
+		.reset = reset,
+		.opaque = vm,
+		.console = args->console_out,
+		.console_opaque = args->opaque,
+	};
 	struct irq_line line;
 
-	ioapic_init(&vm->ioapic, NR_DEVICES, send_msi, vm);
-	line = ioapic_line(&vm->ioapic, DEVICE_CONSOLE);
+	vm->board = arch_board_init(vm->board_room, &board);
+	line = arch_board_line(vm->board, DEVICE_CONSOLE);
 	console_init(&vm->console, &vm->mem, &line, args->port, HUSK_NR_PORTS,
 		     args->changed, args->opaque);
-	line = ioapic_line(&vm->ioapic, DEVICE_DISK);
+	line = arch_board_line(vm->board, DEVICE_DISK);
 	blk_init(&vm->blk, &vm->mem, &line, &disk_file_ops, args->disk,
 		 args->disk->size / BLK_SECTOR);
-	uart_init(&vm->uart, args->console_out, args->opaque);
-	vm->keyboard = (struct keyboard){ keyboard_reset, vm };
 	vm->has_devices = true;
 }
 
@@ -145,23 +149,13 @@ static int wire_buses(struct vm *vm, struct err *e)
 		  &vm->console.vdev },
 		{ arch_device_base(DEVICE_DISK), ARCH_VIRTIO_LEN, BUS_WIDTH_ANY,
 		  vcpu_tag(EXIT_KIND_VIRTIO), &vmmio_bus_ops, &vm->blk.vdev },
-		{ arch_ioapic_base, IOAPIC_LEN, 4, vcpu_tag(EXIT_KIND_IOAPIC),
-		  &ioapic_bus_ops, &vm->ioapic },
-	};
-	const struct bus_window pio[] = {
-		{ PORT_UART, LEGACY_UART_LEN, 1, vcpu_tag(EXIT_KIND_PIO),
-		  &uart_bus_ops, &vm->uart },
-		{ PORT_KEYBOARD, LEGACY_KBD_LEN, 1, vcpu_tag(EXIT_KIND_PIO),
-		  &keyboard_bus_ops, &vm->keyboard },
 	};
 	unsigned i;
 	int r = 0;
 
 	for (i = 0; !r && i < sizeof(mmio) / sizeof(mmio[0]); i++)
 		r = bus_add(&vm->mmio, &mmio[i], e);
-	for (i = 0; !r && i < sizeof(pio) / sizeof(pio[0]); i++)
-		r = bus_add(&vm->pio, &pio[i], e);
-	return r;
+	return r ? r : arch_board_wire(vm->board, &vm->mmio, &vm->ports, e);
 }
 
 /* Which processor vCPU `i` is; for a boot, its first registers, too. */
@@ -214,7 +208,7 @@ static int init_vcpus(struct vm *vm, const struct vm_args *args, struct err *e)
 			return r;
 		v->exits = args->exits[i];
 		v->mmio = &vm->mmio;
-		v->pio = &vm->pio;
+		v->ports = &vm->ports;
 		v->ended = args->ended;
 		v->served = args->served;
 		v->opaque = args->opaque;
@@ -225,15 +219,15 @@ static int init_vcpus(struct vm *vm, const struct vm_args *args, struct err *e)
 static int load_devices(struct vm *vm, const struct template *t,
 			struct err *e)
 {
-	struct unpack console, disk, ioapic;
+	struct unpack console, disk, board;
 
 	unpack_init(&console, t->console.data, t->console.len);
 	unpack_init(&disk, t->disk.data, t->disk.len);
-	unpack_init(&ioapic, t->ioapic.data, t->ioapic.len);
+	unpack_init(&board, t->board.data, t->board.len);
 	if (console_load(&vm->console, &console) ||
 	    vdev_load(&vm->blk.vdev, &disk) ||
-	    ioapic_load(&vm->ioapic, &ioapic) || !unpack_is_done(&console) ||
-	    !unpack_is_done(&disk) || !unpack_is_done(&ioapic))
+	    arch_board_load(vm->board, &board) || !unpack_is_done(&console) ||
+	    !unpack_is_done(&disk) || !unpack_is_done(&board))
 		return err_set(e, EINVAL,
 			       "use the template: the state of its devices is "
 			       "damaged (make it again)");
@@ -397,10 +391,9 @@ void vm_fini(struct vm *vm)
 		vcpu_fini(&vm->vcpu[i]);
 	vm->nr_vcpus = 0;
 	if (vm->has_devices) {
-		uart_fini(&vm->uart);
 		blk_fini(&vm->blk);
 		console_fini(&vm->console);
-		ioapic_fini(&vm->ioapic);
+		arch_board_fini(vm->board);
 	}
 	vm->has_devices = false;
 	free(vm->fresh);
@@ -414,7 +407,7 @@ bool vm_is_idle(const struct vm *vm)
 	unsigned i;
 
 	for (i = 0; i < vm->nr_vcpus; i++)
-		if (!vcpu_is_halted(&vm->vcpu[i]))
+		if (!arch_vcpu_is_idle(vm->vcpu[i].fd))
 			return false;
 	return true;
 }
@@ -452,9 +445,9 @@ static int save_devices(const struct vm *vm, struct vm_state *buf,
 	pack_init(&p, buf->disk, sizeof(buf->disk));
 	vdev_save(&vm->blk.vdev, &p);
 	s->disk = packed(&p, e);
-	pack_init(&p, buf->ioapic, sizeof(buf->ioapic));
-	ioapic_save(&vm->ioapic, &p);
-	s->ioapic = packed(&p, e);
+	pack_init(&p, buf->board, sizeof(buf->board));
+	arch_board_save(vm->board, &p);
+	s->board = packed(&p, e);
 	return -e->code;
 }
 

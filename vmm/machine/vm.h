@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine: guest memory, buses, devices, vCPUs, wired together. The only
- * module that names every device. It knows nothing of verdicts: it runs what
- * it was given and says when it stopped by itself.
+ * module that names every device, but those of the architecture (arch.h). It
+ * knows nothing of verdicts: it runs what it was given and says when it stopped
+ * by itself.
  *
  * Life: vm_init, (vm_park), vm_start, (vm_pause, vm_stop), vm_fini, which
  * accepts any half-built machine and is idempotent.
@@ -14,8 +15,6 @@
 #include "backends/disk.h"
 #include "core/bus.h"
 #include "core/gmem.h"
-#include "devices/ioapic.h"
-#include "devices/legacy.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "husk/proto.h"
@@ -47,11 +46,10 @@ struct vm_args {
 struct vm {
 	struct gmem mem;
 	struct kvm kvm;
-	struct bus mmio, pio;
-	struct ioapic ioapic;
+	struct bus mmio, ports;
+	struct arch_board *board;	/* in board_room */
 	struct console console;
 	struct blk blk;
-	struct keyboard keyboard;
 	bool has_devices;
 	unsigned nr_vcpus;
 	struct arch_entry entry;
@@ -64,8 +62,8 @@ struct vm {
 	void (*ended)(void *opaque, enum vcpu_end end, const char *text);
 	void *opaque;
 	/* Last, since only their first parts are ever touched. */
-	struct vcpu vcpu[8];
-	struct uart uart;
+	struct vcpu vcpu[ARCH_MAX_CPUS];
+	_Alignas(64) unsigned char board_room[ARCH_BOARD_MAX];
 };
 
 /* *vm is zeros. */
@@ -98,7 +96,7 @@ void vm_fini(struct vm *vm);
 struct vm_state {
 	uint8_t console[TEMPLATE_DEVICE_MAX];
 	uint8_t disk[TEMPLATE_DEVICE_MAX];
-	uint8_t ioapic[TEMPLATE_DEVICE_MAX];
+	uint8_t board[TEMPLATE_DEVICE_MAX];
 	uint8_t clock[ARCH_CLOCK_STATE_MAX];
 	uint8_t vcpu[ARCH_MAX_CPUS][ARCH_VCPU_STATE_MAX];
 };

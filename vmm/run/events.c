@@ -274,11 +274,11 @@ static void decide_crash(struct run *run)
 {
 	int ended = atomic_load(&run->vcpu_ended);
 	const char *how = ended == VCPU_RESET + 1 ? "reset without a verdict"
-			  : ended ? "triple fault without a verdict"
+			  : ended ? arch_words.shutdown
 				  : "its init broke the protocol";
 	char words[160];
 
-	uart_last_words(&run->vm.uart, words, sizeof(words));
+	arch_board_last_words(run->vm.board, words, sizeof(words));
 	if (ended == VCPU_REFUSED + 1)
 		decide(run, VERDICT_ERROR, EIO,
 		       "run the guest: %s (husk check tells whether this host "

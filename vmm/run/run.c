@@ -280,7 +280,7 @@ void run_init(struct run *run, const struct config *c,
 	run->missing = start->missing;
 	run->measure = (struct measure){ -1, -1 };
 	pthread_mutex_init(&run->vcpu_lock, NULL);
-	jail_init(&run->jail, c->jail, start->supervisor);
+	jail_init(&run->jail, c->jail, start->supervisor, &arch_policy);
 	memset(o, 0, sizeof(*o));
 	o->clock[CLOCK_T0_START] = start->t0_ns;
 }

@@ -7,7 +7,7 @@
  */
 #include "run/events.h"
 
-#include "arch/probe.h"
+#include "arch/host.h"
 #include "jail/own_core.h"
 #include "lib/cleanup.h"
 
@@ -226,11 +226,13 @@ static int check_memory(const struct config *c, struct err *e)
  */
 static int check_kvm(struct err *e)
 {
-	if (!probe_is_software_kvm())
+	if (!host_has_software_kvm())
 		return 0;
 	err_set(e, ENOTSUP,
-		"use '/dev/kvm': software KVM (kvm_pvm) runs no Linux guest");
-	return err_hint(e, "use a host with VT-x or SVM; husk check says more");
+		"use '/dev/kvm': software KVM (%s) runs no Linux guest",
+		host_find_module());
+	return err_hint(e, "use a host with %s; husk check says more",
+			arch_words.extension);
 }
 
 /* Queues hold one page a buffer; those nobody reads are as short as can be. */
@@ -461,7 +463,7 @@ int run_enter_jail(struct run *run, enum jail_thread loop, struct err *e)
 	cleanup_fd(&run->vm.kvm.fd);
 	cleanup_fd(&run->template.fd);
 	if (run->vm.kvm.narrowed)
-		j->given |= 1u << JAIL_MSRS;
+		j->given |= 1u << JAIL_NARROW;
 	r = own_core_take(run->config->own_core, e);
 	if (!r)
 		r = jail_enter(j, e);

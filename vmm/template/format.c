@@ -18,7 +18,7 @@ void template_pack_header(struct pack *p, const struct template_header *h)
 	pack_u32(p, h->memory_crc);
 	pack_u64(p, h->file_len);
 	pack_u64(p, h->stamp_ns);
-	pack_u64(p, h->reserved);
+	pack_bytes(p, h->arch, sizeof(h->arch));
 }
 
 void template_unpack_header(struct unpack *u, struct template_header *h)
@@ -30,7 +30,7 @@ void template_unpack_header(struct unpack *u, struct template_header *h)
 	h->memory_crc = unpack_u32(u);
 	h->file_len = unpack_u64(u);
 	h->stamp_ns = unpack_u64(u);
-	h->reserved = unpack_u64(u);
+	unpack_bytes(u, h->arch, sizeof(h->arch));
 }
 
 void template_pack_identity(struct pack *p, const struct template_identity *i)

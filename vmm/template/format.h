@@ -27,7 +27,7 @@ struct template_header {
 	uint32_t memory_crc;	/* of the extents' bytes in order */
 	uint64_t file_len;
 	uint64_t stamp_ns;
-	uint64_t reserved;	/* 0 */
+	char arch[8];		/* whose machine it is: arch_words.name */
 };
 
 void template_pack_header(struct pack *p, const struct template_header *h);

@@ -104,8 +104,8 @@ static int parse_section(struct template *t, uint32_t type,
 	case TEMPLATE_DISK:
 		t->disk = b;
 		return 0;
-	case TEMPLATE_IOAPIC:
-		t->ioapic = b;
+	case TEMPLATE_BOARD:
+		t->board = b;
 		return 0;
 	case TEMPLATE_CLOCK:
 		t->clock = b;
@@ -143,7 +143,7 @@ static int parse_sections(struct template *t, struct unpack *u, struct err *e)
 		if (r)
 			return r;
 	}
-	if (!t->console.len || !t->disk.len || !t->ioapic.len ||
+	if (!t->console.len || !t->disk.len || !t->board.len ||
 	    !t->clock.len || !t->nr_extents || !t->id.cpus ||
 	    t->nr_vcpus != t->id.cpus)
 		return bad(e, "a part of it is missing");
@@ -167,6 +167,11 @@ int template_parse(struct template *t, const uint8_t *head, size_t len,
 			       "it has format %u, this husk reads format %u "
 			       "(make the template again)",
 			       h.version, TEMPLATE_VERSION);
+	if (memcmp(h.arch, arch_words.name, sizeof(h.arch)))
+		return err_set(e, EINVAL,
+			       "it is of architecture '%.8s', this husk is for "
+			       "'%s' (make a template on this host)",
+			       h.arch, arch_words.name);
 	if (h.file_len != file_len)
 		return err_set(e, EINVAL,
 			       "it is cut short or grown: %llu bytes instead of "

@@ -15,9 +15,10 @@
  * the file's own modification time. When it still is that one, the memory is
  * taken to be as it was written; otherwise it is read through and compared.
  *
- * A template is only good on a machine with the CPU features it was made with
- * and with the image it was made from; the first is the architecture's to
- * check, the second the caller's.
+ * A template is only good on a machine of the architecture that its header
+ * names, with the CPU features it was made with, and with the image it was
+ * made from; the features are the architecture's to check, the image is the
+ * caller's.
  *
  * Everything in the file is taken for what a stranger wrote: template_parse
  * checks that every length and range lies where it must, device and vCPU
@@ -34,7 +35,7 @@
 
 #include <stddef.h>
 
-#define TEMPLATE_VERSION     5u
+#define TEMPLATE_VERSION     6u
 #define TEMPLATE_HEAD_MAX    (4u << 20)
 #define TEMPLATE_MAX_EXTENTS 65536u
 #define TEMPLATE_DEVICE_MAX  4096u
@@ -45,7 +46,7 @@ enum template_section {
 	TEMPLATE_EXTENTS,
 	TEMPLATE_CONSOLE,
 	TEMPLATE_DISK,
-	TEMPLATE_IOAPIC,
+	TEMPLATE_BOARD,
 	TEMPLATE_CLOCK,
 	TEMPLATE_VCPU, /* one section for each, in order */
 	TEMPLATE_TOUCHED, /* may be missing */
@@ -78,7 +79,7 @@ struct template {
 	int64_t stamp_ns;	/* modification time as written */
 	struct template_identity id;
 	unsigned nr_extents, nr_vcpus, nr_runs;
-	struct template_bytes extents, console, disk, ioapic, clock, touched;
+	struct template_bytes extents, console, disk, board, clock, touched;
 	struct template_bytes vcpu[ARCH_MAX_CPUS];
 };
 
@@ -86,7 +87,7 @@ struct template {
 struct template_source {
 	struct template_identity id;
 	const struct gmem *mem;
-	struct template_bytes console, disk, ioapic, clock;
+	struct template_bytes console, disk, board, clock;
 	struct template_bytes vcpu[ARCH_MAX_CPUS];
 };
 

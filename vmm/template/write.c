@@ -169,7 +169,7 @@ static void put_sections(struct writer *w, const struct template_source *s)
 		    (struct template_bytes){ w->extents, w->extent_pack.len });
 	put_section(p, TEMPLATE_CONSOLE, s->console);
 	put_section(p, TEMPLATE_DISK, s->disk);
-	put_section(p, TEMPLATE_IOAPIC, s->ioapic);
+	put_section(p, TEMPLATE_BOARD, s->board);
 	put_section(p, TEMPLATE_CLOCK, s->clock);
 	for (i = 0; i < s->id.cpus; i++)
 		put_section(p, TEMPLATE_VCPU, s->vcpu[i]);
@@ -208,6 +208,7 @@ static int write_head(struct writer *w, const struct template_source *s)
 	int r;
 
 	memcpy(h.magic, TEMPLATE_MAGIC, sizeof(h.magic));
+	memcpy(h.arch, arch_words.name, sizeof(h.arch));
 	pack_init(&w->pack, w->head, w->head_room);
 	template_pack_header(&w->pack, &h);
 	put_sections(w, s);
@@ -225,7 +226,7 @@ static uint64_t head_room(const struct template_source *s)
 {
 	uint64_t n = TEMPLATE_HEADER_LEN + 4096 +
 		     TEMPLATE_MAX_RUNS * TEMPLATE_RUN_LEN + s->console.len +
-		     s->disk.len + s->ioapic.len + s->clock.len +
+		     s->disk.len + s->board.len + s->clock.len +
 		     (uint64_t)TEMPLATE_MAX_EXTENTS * TEMPLATE_EXTENT_LEN / 16;
 	unsigned i;
 

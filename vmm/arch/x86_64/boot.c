@@ -22,7 +22,6 @@
 typedef unsigned long long ull;
 
 const gpa_t arch_hole_start = LAYOUT_HOLE;
-const gpa_t arch_ioapic_base = LAYOUT_IOAPIC;
 const gpa_t arch_sparse_start = LAYOUT_SPARSE;
 const gpa_t arch_sparse_end = LAYOUT_SPARSE_END;
 const gpa_t arch_hole_end = LAYOUT_HOLE_END;
@@ -123,7 +122,7 @@ static int put_kernel(const struct gmem *m, const struct arch_boot *b,
 		r = elf_place(fd, &img, m, e);
 	if (r)
 		return r;
-	out->rip = img.entry;
+	out->start = img.entry;
 	out->kernel_size = img.end - img.start;
 	memcpy(out->salt, img.salt, sizeof(out->salt));
 	return 0;

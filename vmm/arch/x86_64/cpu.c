@@ -163,7 +163,7 @@ static int set_regs(int vcpu_fd, const struct arch_entry *entry,
 		    struct err *e)
 {
 	struct kvm_regs regs = {
-		.rip = entry->rip,
+		.rip = entry->start,
 		.rsi = entry->arg,
 		.rflags = 2, /* the bit that is always set */
 	};

@@ -52,6 +52,7 @@
 /* Port I/O that means something. All other ports read as all ones. */
 #define LAYOUT_PORT_CONSOLE 0x3f8u /* write-only early console, 8 registers */
 #define LAYOUT_PORT_RESET   0x64u  /* keyboard controller: 0xfe resets */
+#define LAYOUT_PORT_TOUCH   0xf4u  /* nobody's: how a guest of ours ends */
 
 /* Segment selectors which the 64-bit boot protocol prescribes. */
 #define LAYOUT_BOOT_CS	0x10u

@@ -14,7 +14,7 @@
  * A fault that the guest has no handler for becomes a triple fault, which is
  * an answer as well. There is no loop in it, so it always ends.
  */
-#include "arch/probe.h"
+#include "arch/host.h"
 
 #include "lib/cleanup.h"
 
@@ -77,6 +77,12 @@ static const uint8_t user_code[] = {
 	0x89, 0x0c, 0x25, 0x04, 0x90, 0x00, 0x00, /* mov [0x9004], ecx */
 	0x89, 0x14, 0x25, 0x08, 0x90, 0x00, 0x00, /* mov [0x9008], edx */
 	0x89, 0x04, 0x25, 0x00, 0x00, 0x10, 0x00, /* mov [MMIO], eax */
+};
+
+struct probe_result {
+	bool kernel_works;   /* an exception in ring 0 came to its handler */
+	bool user_works;     /* ring 3 ran to its last instruction */
+	bool cpuid_honoured; /* ring 3 saw the CPUID that it was given */
 };
 
 /* All that a probe holds; released in one place. */
@@ -285,7 +291,7 @@ static int run_steps(struct probe *p, struct probe_result *out, struct err *e)
 	return 0;
 }
 
-int probe_guest(int kvm_fd, struct probe_result *out, struct err *e)
+static int try_guest(int kvm_fd, struct probe_result *out, struct err *e)
 {
 	struct probe p = {.vm_fd = -1, .vcpu_fd = -1};
 	int r = map_ram(&p, e);
@@ -302,9 +308,19 @@ int probe_guest(int kvm_fd, struct probe_result *out, struct err *e)
 	return r;
 }
 
-bool probe_is_software_kvm(void)
+int host_probe(int kvm_fd, enum host_answer *out, struct text *tried,
+	       struct err *e)
 {
-	return !access("/sys/module/kvm_pvm", F_OK) &&
-	       access("/sys/module/kvm_intel", F_OK) &&
-	       access("/sys/module/kvm_amd", F_OK);
+	struct probe_result p = { .kernel_works = false };
+	int r = try_guest(kvm_fd, &p, e);
+
+	if (r)
+		return r;
+	*out = p.kernel_works && p.user_works && p.cpuid_honoured ?
+		       HOST_RUNS_LINUX : HOST_RUNS_NONE;
+	text_printf(tried, "guest kernel %s, guest user %s, CPUID %s",
+		    p.kernel_works ? "ok" : "fails",
+		    p.user_works ? "ok" : "fails",
+		    p.cpuid_honoured ? "ok" : "of the host");
+	return 0;
 }

@@ -5,6 +5,7 @@
  * own. It writes nothing but its registers.
  */
 #include "arch/arch.h"
+#include "arch/x86_64/layout.h"
 
 #include <linux/kvm.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static const uint8_t code[] = {
 	0x81, 0xc3, 0x00, 0x10, 0, 0,	/* add ebx, 4096 */
 	0xe2, 0xf6,			/* loop touch */
 	0xeb, 0xee,			/* jmp next */
-	0xe6, ARCH_TOUCH_PORT,		/* done: out al */
+	0xe6, LAYOUT_PORT_TOUCH,	/* done: out al */
 	0xeb, 0xfc,			/* jmp done */
 };
 
@@ -40,6 +41,9 @@ struct entry {
 #define CR0_PE	     1u
 #define CR0_ET	     (1u << 4)
 #define RFLAGS_FIXED 2u
+
+const gpa_t arch_touch_end = LAYOUT_HOLE;
+const uint32_t arch_touch_exit = KVM_EXIT_IO;
 
 _Static_assert(sizeof(code) <= LIST_OFFSET, "the list lies behind the code");
 

@@ -8,8 +8,8 @@
  * hands every byte to an optional sink. It never blocks the guest and never
  * grows. Locking: its own, a leaf lock.
  */
-#ifndef HUSK_DEVICES_LEGACY_H
-#define HUSK_DEVICES_LEGACY_H
+#ifndef HUSK_ARCH_X86_64_LEGACY_H
+#define HUSK_ARCH_X86_64_LEGACY_H
 
 #include "core/bus.h"
 

@@ -3,7 +3,7 @@
  * See legacy.h. The UART is always ready to send (LSR 0x60) and never
  * receives; its configuration registers take writes and forget them.
  */
-#include "devices/legacy.h"
+#include "arch/x86_64/legacy.h"
 
 #include <string.h>
 

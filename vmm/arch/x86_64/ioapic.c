@@ -4,7 +4,7 @@
  * the real part would lose it, and a virtio device sends no second one until
  * the driver has acknowledged the first.
  */
-#include "devices/ioapic.h"
+#include "arch/x86_64/ioapic.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -12,8 +12,8 @@
  * Registers are a 32-bit index at offset 0x00 and a window at 0x10.
  * Locking: its own, a leaf lock; pins are raised from any thread.
  */
-#ifndef HUSK_DEVICES_IOAPIC_H
-#define HUSK_DEVICES_IOAPIC_H
+#ifndef HUSK_ARCH_X86_64_IOAPIC_H
+#define HUSK_ARCH_X86_64_IOAPIC_H
 
 #include "core/bus.h"
 #include "core/irq.h"
