@@ -31,8 +31,12 @@ WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	   $(call cc-opt,-Wlogical-op) $(call cc-opt,-Wduplicated-cond) \
 	   $(call cc-opt,-Wduplicated-branches) \
 	   $(if $(filter 1,$(WERROR)),-Werror)
+# What the compiler makes code for; vmm/arch has a folder of that name.
+ARCH	:= $(or $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null))),\
+	   x86_64)
+HARD_x86_64  := -fcf-protection=full
 HARD	:= -fstack-protector-strong -fstack-clash-protection \
-	   -fcf-protection=full -fno-strict-overflow \
+	   $(HARD_$(ARCH)) -fno-strict-overflow \
 	   -fno-delete-null-pointer-checks -fPIE \
 	   $(call cc-opt,-ftrivial-auto-var-init=zero) \
 	   $(call cc-opt,-fzero-call-used-regs=used-gpr) \
@@ -100,7 +104,8 @@ help: ## list the targets
 		Makefile */rules.mk | sort
 
 clean: ## remove what was built (downloads stay, see distclean)
-	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/husk $(BUILD)/husk-image \
+	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/cross $(BUILD)/husk $(BUILD)/husk-image \
 		$(BUILD)/guest-init
 
--include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/san $(BUILD)/cross -name '*.d' \
+	 2>/dev/null)

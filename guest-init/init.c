@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "cgroup.h"
 #include "job.h"
 #include "lib/cleanup.h"
@@ -281,19 +282,6 @@ static int credit_seed(struct init *in, struct err *e)
 	return 0;
 }
 
-/*
- * The counter that the host and we both see, so that it does not matter how
- * long the frame took; of a CPU that has none, husk does not know the rate.
- */
-static uint64_t read_counter(void)
-{
-#ifdef __x86_64__
-	return __builtin_ia32_rdtsc();
-#else
-	return 0;
-#endif
-}
-
 /* Done anew when something got in between, so that it is right within 1 ms. */
 #define CLOCK_TRIES 8
 
@@ -306,13 +294,13 @@ static int set_clock(const struct job *job, struct err *e)
 		uint64_t ns;
 		struct timespec now;
 
-		before = read_counter();
+		before = arch_counter();
 		ns = job_realtime(job, before);
 		now.tv_sec = (time_t)(ns / 1000000000u);
 		now.tv_nsec = (long)(ns % 1000000000u);
 		if (clock_settime(CLOCK_REALTIME, &now))
 			return err_sys(e, "set the clock");
-	} while (read_counter() - before > job->counter_khz &&
+	} while (arch_counter() - before > job->counter_khz &&
 		 job->counter_khz && ++tries < CLOCK_TRIES);
 	return 0;
 }

@@ -29,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "lib/cleanup.h"
 
 #define NOFILE_SOFT 1024
@@ -315,24 +316,8 @@ static int step_aside(struct err *e)
  */
 static long clone_child(const struct clone_args *args, struct run *r)
 {
-	long pid;
+	long pid = arch_clone(args, be_born, r);
 
-#ifdef __x86_64__
-	__asm__ volatile("syscall\n\t"
-			 "test %%rax, %%rax\n\t"
-			 "jnz 1f\n\t"
-			 "xor %%ebp, %%ebp\n\t"
-			 "mov %[run], %%rdi\n\t"
-			 "call *%[be_born]\n"
-			 "1:"
-			 : "=a"(pid)
-			 : "0"((long)SYS_clone3), "D"(args),
-			   "S"(sizeof(*args)), [run] "r"(r),
-			   [be_born] "r"(be_born)
-			 : "rcx", "r11", "cc", "memory");
-#else
-#error "how does a child begin on a stack of its own here?"
-#endif
 	if (pid >= 0)
 		return pid;
 	errno = (int)-pid;

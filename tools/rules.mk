@@ -22,12 +22,12 @@ needs	   = $(if $(filter $(1),$(NEEDY)),$(comma)$(2))
 NO_KVM	  := $(shell [ -r /dev/kvm ] && [ -w /dev/kvm ] || echo run)
 FEW_NEEDS := run $(BUILD)/% kernel image lab-% check lint fuzz coverage \
 	     format format-check test-programs test-unit-programs prove \
-	     test-distros
+	     test-distros compile-check
 DEPS_AREAS := build$(call needs,run kernel $(BUILD)/vmlinux,kernel)$(\
 	)$(call needs,run image test-distros $(BUILD)/base.ext4,image)$(\
 	)$(call needs,$(NO_KVM) $(BUILD)/lab/% lab-%,lab)$(\
 	)$(call needs,check lint fuzz coverage format format-check test-programs \
-	test-unit-programs $(BUILD)/test/%,test)$(call needs,prove,prove)
+	test-unit-programs compile-check $(BUILD)/test/%,test)$(call needs,prove,prove)
 ifneq ($(filter-out $(FEW_NEEDS),$(NEEDY)),)
 DEPS_AREAS := build,kernel,image,lab,test$(call needs,test,prove)
 endif

@@ -3,7 +3,7 @@
 # in tests/lint/layers.sh.
 
 LIB_SRC	  := $(sort $(wildcard vmm/lib/*.c))
-ROOMS	  := core devices devices/virtio arch/x86_64 jail backends template \
+ROOMS	  := core devices/virtio arch/$(ARCH) jail backends template \
 	     job machine run pool cli
 HUSK_SRC  := $(sort $(filter-out vmm/cli/main.c,\
 	     $(wildcard $(ROOMS:%=vmm/%/*.c))))
