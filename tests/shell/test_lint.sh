@@ -215,10 +215,10 @@ check "text: a carriage return" catches text 't.c' vmm/core/t.c
 many=$(yes 'int x;' | head -n 600)
 put vmm/core/s.c "$many"
 check "sizes: a long file" catches sizes 's.c: 602 lines' vmm/core/s.c
-many=$(yes '	x();' | head -n 101)
+many=$(yes '	x();' | head -n 61)
 put vmm/core/s.c 'int f(void)' '{' "$many" '}'
 check "sizes: a long function" \
-	catches sizes 's.c:4: 101 lines, at most 100: int f' vmm/core/s.c
+	catches sizes 's.c:4: 61 lines, at most 60: int f' vmm/core/s.c
 put vmm/core/s.c "/* $(printf '%078d' 0) */"
 check "sizes: a wide line" catches sizes 's.c:3: wider' vmm/core/s.c
 

@@ -86,54 +86,55 @@ static bool is_zero(const struct kvm_cpuid_entry2 *c)
 }
 
 /* Bits that stay clear whatever the host has. */
+static const struct {
+	uint32_t leaf, sub;
+	char reg;
+	uint32_t bits;
+	const char *what;
+} hidden[] = {
+	{1, 0, 'c', BIT(3), "MONITOR"},
+	{1, 0, 'c', BIT(5), "VMX"},
+	{1, 0, 'c', BIT(6), "SMX"},
+	{1, 0, 'c', BIT(15), "PDCM"},
+	{1, 0, 'd', BIT(21), "DS"},
+	{7, 0, 'b', BIT(2), "SGX"},
+	{7, 0, 'b', BIT(14), "MPX"},
+	{7, 0, 'b', BIT(25), "PT"},
+	{7, 0, 'c', BIT(3) | BIT(4), "PKU"},
+	{7, 0, 'c', BIT(5), "WAITPKG"},
+	{7, 0, 'c', BIT(7), "SHSTK"},
+	{7, 0, 'c', BIT(16), "LA57"},
+	{7, 0, 'c', BIT(30), "SGX_LC"},
+	{7, 0, 'd', BIT(20), "IBT"},
+	{7, 0, 'd', BIT(22) | BIT(24) | BIT(25), "AMX"},
+	{7, 1, 'a', BIT(21), "AMX_FP16"},
+	{7, 1, 'a', BIT(17) | BIT(18), "FRED"},
+	{7, 1, 'a', BIT(26), "LAM"},
+	{7, 1, 'd', BIT(8), "AMX_COMPLEX"},
+	{7, 1, 'd', BIT(13), "user MSRs"},
+	{7, 1, 'd', BIT(19), "AVX10"},
+	{7, 1, 'd', BIT(21), "APX"},
+	{0xd, 0, 'a', ~0xe7u, "XCR0"},
+	{0xd, 0, 'd', ~0u, "XCR0 high"},
+	{0xd, 1, 'a', BIT(4), "XFD"},
+	{0xd, 1, 'c', ~0u, "XSS"},
+	{0xd, 1, 'd', ~0u, "XSS high"},
+	{0x40000001, 0, 'a', BIT(4) | BIT(10) | BIT(14), "async PF"},
+	{0x40000001, 0, 'a', BIT(5), "steal time"},
+	{0x40000001, 0, 'a', BIT(7), "PV unhalt"},
+	{0x40000001, 0, 'a', BIT(9), "PV TLB flush"},
+	{0x40000001, 0, 'a', BIT(12), "poll control"},
+	{0x40000001, 0, 'a', BIT(17), "migration control"},
+	{0x40000001, 0, 'd', ~0u, "hints"},
+	{0x80000001, 0, 'c', BIT(2), "SVM"},
+	{0x80000001, 0, 'c', BIT(10), "IBS"},
+	{0x80000001, 0, 'c', BIT(23) | BIT(24) | BIT(28), "counters"},
+	{0x80000001, 0, 'c', BIT(29), "MWAITX"},
+	{0x80000021, 0, 'a', BIT(7), "upper address ignore"},
+};
+
 static void test_hidden(void **state)
 {
-	static const struct {
-		uint32_t leaf, sub;
-		char reg;
-		uint32_t bits;
-		const char *what;
-	} hidden[] = {
-		{1, 0, 'c', BIT(3), "MONITOR"},
-		{1, 0, 'c', BIT(5), "VMX"},
-		{1, 0, 'c', BIT(6), "SMX"},
-		{1, 0, 'c', BIT(15), "PDCM"},
-		{1, 0, 'd', BIT(21), "DS"},
-		{7, 0, 'b', BIT(2), "SGX"},
-		{7, 0, 'b', BIT(14), "MPX"},
-		{7, 0, 'b', BIT(25), "PT"},
-		{7, 0, 'c', BIT(3) | BIT(4), "PKU"},
-		{7, 0, 'c', BIT(5), "WAITPKG"},
-		{7, 0, 'c', BIT(7), "SHSTK"},
-		{7, 0, 'c', BIT(16), "LA57"},
-		{7, 0, 'c', BIT(30), "SGX_LC"},
-		{7, 0, 'd', BIT(20), "IBT"},
-		{7, 0, 'd', BIT(22) | BIT(24) | BIT(25), "AMX"},
-		{7, 1, 'a', BIT(21), "AMX_FP16"},
-		{7, 1, 'a', BIT(17) | BIT(18), "FRED"},
-		{7, 1, 'a', BIT(26), "LAM"},
-		{7, 1, 'd', BIT(8), "AMX_COMPLEX"},
-		{7, 1, 'd', BIT(13), "user MSRs"},
-		{7, 1, 'd', BIT(19), "AVX10"},
-		{7, 1, 'd', BIT(21), "APX"},
-		{0xd, 0, 'a', ~0xe7u, "XCR0"},
-		{0xd, 0, 'd', ~0u, "XCR0 high"},
-		{0xd, 1, 'a', BIT(4), "XFD"},
-		{0xd, 1, 'c', ~0u, "XSS"},
-		{0xd, 1, 'd', ~0u, "XSS high"},
-		{0x40000001, 0, 'a', BIT(4) | BIT(10) | BIT(14), "async PF"},
-		{0x40000001, 0, 'a', BIT(5), "steal time"},
-		{0x40000001, 0, 'a', BIT(7), "PV unhalt"},
-		{0x40000001, 0, 'a', BIT(9), "PV TLB flush"},
-		{0x40000001, 0, 'a', BIT(12), "poll control"},
-		{0x40000001, 0, 'a', BIT(17), "migration control"},
-		{0x40000001, 0, 'd', ~0u, "hints"},
-		{0x80000001, 0, 'c', BIT(2), "SVM"},
-		{0x80000001, 0, 'c', BIT(10), "IBS"},
-		{0x80000001, 0, 'c', BIT(23) | BIT(24) | BIT(28), "counters"},
-		{0x80000001, 0, 'c', BIT(29), "MWAITX"},
-		{0x80000021, 0, 'a', BIT(7), "upper address ignore"},
-	};
 	static struct cpuid_list l;
 
 	(void)state;
