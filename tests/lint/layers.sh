@@ -6,15 +6,14 @@
 # interface is known above the devices only. Prints each offending line.
 #
 #   vmm             its rooms, from below; those of one level do not see each
-#                   other:
-#                   lib < core < devices, arch, jail < backends, template, job
-#                       < machine < run < pool < cli
+#                   other (LEVELS)
 #   guest-init      include/husk, vmm/lib, itself
 #   rootfs-builder  vmm/lib, itself: its folders as in image_objection
 #
 # One grep and one awk over all files: a loop in the shell took seconds.
 set -eu
 cd "$(dirname "$0")/../.."
+LEVELS='lib : core : devices arch jail : backends template job : machine : run : pool : cli'
 files=$(tests/lint/files.sh ch vmm guest-init rootfs-builder include)
 [ -n "$files" ] || exit 0
 
@@ -25,7 +24,7 @@ grep -HnE '^[[:space:]]*#[[:space:]]*include' $files >"$tmp/includes" || :
 printf '%s\n' "$files" >"$tmp/files"
 
 status=0
-awk -v edges="$tmp/edges" '
+awk -v edges="$tmp/edges" -v all="$LEVELS" '
 function dirname(p) { sub(/\/[^\/]*$/, "", p); return p }
 function module(p) { sub(/\.[ch]$/, "", p); return p }
 function room(p) {
@@ -35,8 +34,7 @@ function room(p) {
 }
 function rank(p) { return p ~ /^include\// ? 1 : level[room(p)] }
 BEGIN {
-	nr = split("lib:core:devices arch jail:backends template job:" \
-		   "machine:run:pool:cli", levels, ":")
+	nr = split(all, levels, " *: *")
 	for (i = 1; i <= nr; i++) {
 		split(levels[i], rooms, " ")
 		for (r in rooms)
