@@ -45,7 +45,7 @@ struct policy_row {
 	char why[72];
 };
 
-#define POLICY_ARCH_MAX 24u
+#define POLICY_ARCH_MAX 20u
 
 /* What an architecture brings. */
 struct policy_arch {

@@ -15,13 +15,13 @@
 int arch_vcpu_counter(int vcpu_fd, uint64_t *counter, uint64_t *khz)
 {
 	struct {
-		struct kvm_msrs head;
+		uint32_t nmsrs, pad; /* a kvm_msrs, which has no end */
 		struct kvm_msr_entry entry[1];
 	} m;
 	int rate = ioctl(vcpu_fd, KVM_GET_TSC_KHZ, 0);
 
 	memset(&m, 0, sizeof(m));
-	m.head.nmsrs = 1;
+	m.nmsrs = 1;
 	m.entry[0].index = MSR_TSC;
 	if (rate <= 0 || ioctl(vcpu_fd, KVM_GET_MSRS, &m) != 1)
 		return -ENOTSUP;
