@@ -317,4 +317,72 @@ def test_names_in_any_image():
         eq((r.rc, r.out), (0, b"here\n"), name)
 
 
+# A libc from before 2012 asks the time so.
+VSYSCALL = r"""
+#include <stdio.h>
+#include <sys/time.h>
+#include <time.h>
+int main(void)
+{
+	struct timeval tv = { 0 };
+	int (*ask)(struct timeval *, void *) = (void *)0xffffffffff600000;
+	time_t (*seconds)(time_t *) = (void *)0xffffffffff600400;
+	long rc = ask(&tv, NULL), t = seconds(NULL);
+	printf("%ld %d\n", rc, tv.tv_sec > 1000000000 && t - tv.tv_sec < 100);
+	return 0;
+}
+"""
+
+# Of 32 bits: it writes a line and ends with 7.
+I386 = """
+.globl _start
+_start: mov $4, %eax; mov $1, %ebx; mov $text, %ecx; mov $3, %edx; int $0x80
+mov $1, %eax; mov $7, %ebx; int $0x80
+.data
+text: .ascii "32\\n"
+"""
+
+# A request that does nothing, through the rings.
+IO_URING = r"""
+#include <linux/io_uring.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void)
+{
+	struct io_uring_params p = { 0 };
+	int fd = syscall(SYS_io_uring_setup, 4, &p);
+	size_t all = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
+	char *ring = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQ_RING);
+	struct io_uring_sqe *sqe = mmap(NULL, p.sq_entries * sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+					fd, IORING_OFF_SQES);
+	if (fd < 0 || ring == MAP_FAILED || sqe == MAP_FAILED)
+		return 1;
+	sqe->opcode = IORING_OP_NOP;
+	sqe->user_data = 42;
+	*(unsigned int *)(ring + p.sq_off.tail) = 1;
+	if (syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		return 2;
+	printf("%d\n", (int)((struct io_uring_cqe *)(ring + p.cq_off.cqes))->user_data);
+	return 0;
+}
+"""
+
+
+def test_kinds_of_programs():
+    """what husk(1) says of a program that uses io_uring, one of 32 bits, one that calls the vsyscall page"""
+    at = os.path.join(FOLDER, "i386")
+    subprocess.run(["as", "--32", "-o", at + ".o", "-"], input=I386.encode(), check=True)
+    subprocess.run(["ld", "-m", "elf_i386", "-o", at, at + ".o"], check=True)
+    image = image_of("kinds", {}, (), (at, compile_static(os.path.join(FOLDER, "vsyscall"), VSYSCALL),
+                                      compile_static(os.path.join(FOLDER, "io_uring"), IO_URING)))
+    for program, rc, out, said in (("io_uring", 0, b"42\n", b""), ("vsyscall", 0, b"0 1\n", b""),
+                                   ("i386", 126, b"", b"not a program for this machine")):
+        r = husk(program, options=["--image", image])
+        eq((r.rc, r.out), (rc, out), program)
+        check(said in r.err, "%r" % r)
+
+
 main()
