@@ -7,6 +7,7 @@ measured again. Nothing here knows what a figure means.
 """
 
 import json
+import re
 
 # What tells series apart, beside host, bench, contender and job.
 COORDINATES = ("at_once", "memory", "instances", "size")
@@ -133,12 +134,13 @@ class Numbers:
         r = self.left_out.get(key_of(want))
         return r["reason"] if r else None
 
-    def write(self, path):
+    def write(self, path, root):
+        """All of it as lines, in which the checkout that was measured, `root`, has no name."""
+        here = re.compile(r"(?<![\w.-])" + re.escape(root) + "/")
         with open(path, "w") as f:
-            for _, s in sorted(self.series.items(), key=lambda item: repr(item[0])):
-                f.write(json.dumps(s, separators=(",", ":")) + "\n")
-            for _, r in sorted(self.left_out.items(), key=lambda item: repr(item[0])):
-                f.write(json.dumps(r, separators=(",", ":")) + "\n")
+            for rows in (self.series, self.left_out):
+                for _, row in sorted(rows.items(), key=lambda item: repr(item[0])):
+                    f.write(here.sub("", json.dumps(row, separators=(",", ":"))) + "\n")
 
     def find(self, host, bench, contender=None, job=None, **coordinates):
         """The series that match, in the order of their keys."""

@@ -118,7 +118,7 @@ def test_kept_numbers():
     n = kept(lines)
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, "numbers.jsonl")
-        n.write(path)
+        n.write(path, ROOT)
         again = stats.Numbers()
         again.add_kept(path)
         eq((again.series, again.left_out), (n.series, n.left_out))
@@ -195,6 +195,15 @@ def test_choice_on_a_tuned_host():
        (["tuned"], ["growth"], ["gvisor"], less["job"]))
     eq([run.part_of(h, run.HOSTS) for h in run.HOSTS], [(0, 0.2), (0.2, 0.6), (0.8, 0.2)])
     eq(run.part_of("tuned", ["tuned"]), (0, 1))
+
+
+def test_kept_without_a_folder():
+    """numbers that are kept do not name the folder that was measured in"""
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "numbers.jsonl")
+        kept([run(argv=["/there/build/husk", "--image=/there/build/x", "/bin/there/x"])]).write(path, "/there")
+        with open(path) as f:
+            eq(json.loads(f.read())["argv"], ["build/husk", "--image=build/x", "/bin/there/x"])
 
 
 def test_page_of_little():
