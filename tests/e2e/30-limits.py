@@ -54,12 +54,112 @@ void _start(void)
 
 def test_many_pids():
     """--pids is kept where the kernel would have had less: 512 in a small machine, thousands in a larger"""
-    image = static_image("many", MANY)
+    image = static_image("many", MANY, "-nostdlib")
     for memory, pids in (("64M", 512), ("256M", 4000)):
         r = husk("many", options=["--image", image, "--memory", memory, "--pids", str(pids)])
         eq((r.rc, struct.unpack("<i", r.out)[0], r.status["pids_peak"]), (0, pids, pids), memory)
     r = husk("cat", "/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max", options=["--pids", "4194304"])
     eq(r.out, b"4194304\n4194304\n")
+
+
+# What a job has the kernel do for it, through rings: threads that are no
+# process of the job's but of its limits.
+RINGS = r"""
+#include <linux/io_uring.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define N 64
+
+struct rings {
+	int fd;
+	unsigned *tail;
+	unsigned *done;
+	struct io_uring_sqe *sqe;
+};
+
+/* N requests are there to be filled in. */
+static struct rings make(struct io_uring_params p)
+{
+	struct rings r = { .fd = syscall(SYS_io_uring_setup, N, &p) };
+	char *ring = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe), PROT_READ | PROT_WRITE,
+			  MAP_SHARED, r.fd, IORING_OFF_SQ_RING);
+
+	r.sqe = mmap(NULL, N * sizeof(*r.sqe), PROT_READ | PROT_WRITE, MAP_SHARED, r.fd, IORING_OFF_SQES);
+	if (r.fd < 0 || ring == MAP_FAILED || r.sqe == MAP_FAILED)
+		_exit(1);
+	for (unsigned i = 0; i < N; i++)
+		((unsigned *)(ring + p.sq_off.array))[i] = i;
+	r.tail = (unsigned *)(ring + p.sq_off.tail);
+	r.done = (unsigned *)(ring + p.cq_off.tail);
+	return r;
+}
+
+/* A thread of the kernel's that looks for requests without a pause. */
+static int spin(void)
+{
+	struct rings r = make((struct io_uring_params){ .flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 1000000 });
+
+	r.sqe[0] = (struct io_uring_sqe){ .opcode = IORING_OP_NOP };
+	*(volatile unsigned *)r.tail = 1;
+	if (syscall(SYS_io_uring_enter, r.fd, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0) < 0)
+		return 2;
+	return write(1, "up\n", 3) == 3 ? pause() : 3;
+}
+
+/* Reads that wait, each in a thread of its own if there may be so many. */
+static int read_at_once(void)
+{
+	struct rings r = make((struct io_uring_params){ 0 });
+	static char buf[N];
+	int end[2];
+
+	if (pipe(end))
+		return 2;
+	for (unsigned i = 0; i < N; i++)
+		r.sqe[i] = (struct io_uring_sqe){ .opcode = IORING_OP_READ, .flags = IOSQE_ASYNC, .fd = end[0],
+						  .addr = (unsigned long)&buf[i], .len = 1 };
+	*r.tail = N;
+	if (syscall(SYS_io_uring_enter, r.fd, N, 0, 0, NULL, 0) != N || write(end[1], buf, N) != N ||
+	    syscall(SYS_io_uring_enter, r.fd, 0, N, IORING_ENTER_GETEVENTS, NULL, 0))
+		return 3;
+	printf("%u\n", *r.done);
+	return 0;
+}
+
+static int hoard(void)
+{
+	struct io_uring_params p = { 0 };
+
+	while (syscall(SYS_io_uring_setup, 32768, &p) >= 0)
+		memset(&p, 0, sizeof(p));
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	return argc < 2 ? 1 : *argv[1] == 's' ? spin() : *argv[1] == 'r' ? read_at_once() : hoard();
+}
+"""
+
+
+def test_rings():
+    """--cpu-time, --pids, --timeout and the memory hold what io_uring does for a job, too"""
+    image = static_image("rings", RINGS)
+    r = husk("rings", "spin", options=["--image", image, "--cpu-time", "1s", "--timeout", "300s"])
+    eq((r.status["verdict"], r.out), ("cpu_time", b"up\n"))
+    r = husk("rings", "spin", options=["--image", image, "--timeout", "4s"])
+    eq(r.status["verdict"], "timeout")
+    for pids in (2, 8):
+        r = husk("rings", "read", options=["--image", image, "--pids", str(pids)])
+        eq((r.rc, r.out), (0, b"64\n"), "%r" % r)
+        check(1 < r.status["pids_peak"] <= pids, "%d of %d" % (r.status["pids_peak"], pids))
+    r = husk("rings", "hoard", options=["--image", image, "--memory", "96M"])
+    check((r.status["verdict"], r.rc) in (("oom", 137), ("exited", 0)), "%r" % r)
+    next_job()
 
 
 def test_fork_bomb():
@@ -221,7 +321,7 @@ __asm__(".globl _start; _start: mov %rsp, %rdi; and $-16, %rsp; call work");
 
 def test_reserved_memory():
     """memory that is only reserved costs nothing, static, mapped or forked; touched it is oom"""
-    image = static_image("large", LARGE)
+    image = static_image("large", LARGE, "-nostdlib")
     for word in ("-", "fork", "m-"):
         r = husk("large", word, options=["--image", image, "--memory", "256M"])
         eq((r.rc, r.status["verdict"]), (0, "exited"), word)

@@ -88,7 +88,7 @@ made = []
 
 def static_template():
     if not made:
-        made.append(make_template("--image", static_image("job", STATIC)))
+        made.append(make_template("--image", static_image("job", STATIC, "-nostdlib")))
     return made[0]
 
 

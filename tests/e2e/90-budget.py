@@ -42,7 +42,7 @@ STATIC_TRUE = "void _start(void) { __asm__ volatile(\"syscall\" : : \"a\"(60), \
 
 def measure_static():
     """A cold run of a static program: what husk and the kernel cost by themselves."""
-    image = static_image("true", STATIC_TRUE)
+    image = static_image("true", STATIC_TRUE, "-nostdlib")
     husk("/bin/true", options=["--image", image])
     s = husk("/bin/true", options=["--image", image]).status
     eq(s["verdict"], "exited")
@@ -90,7 +90,7 @@ def measure_copy():
         eq(s["verdict"], "exited")
         return s, sum(n for kind, n in s["exits"].items() if kind not in ("signal", "total"))
     _, exits = run()
-    image = static_image("true", STATIC_TRUE)
+    image = static_image("true", STATIC_TRUE, "-nostdlib")
     s, static_exits = run("--image", image)
     return {
         "copy_exits": exits,

@@ -497,13 +497,13 @@ def compile_static(path, source, *flags, cc="gcc"):
     return path
 
 
-def static_image(program, source):
-    """An image with a static program of this C source in /bin, and all that is mounted on."""
+def static_image(program, source, *flags):
+    """An image with a static program of this C source in /bin, and all that is mounted on; -nostdlib is a flag."""
     tree = os.path.join(FOLDER, "static-" + program)
     for name in ("bin", "proc", "sys", "dev", "tmp", "run", "work", "etc", "var/tmp"):
         os.makedirs(os.path.join(tree, name), exist_ok=True)
     scratch("static-%s/etc/hosts" % program)
-    compile_static(os.path.join(tree, "bin", program), source, "-nostdlib")
+    compile_static(os.path.join(tree, "bin", program), source, *flags)
     return build_image("static-" + program, tree)
 
 
