@@ -3,7 +3,7 @@
 """Draws the charts of this folder: docs/pictures/draw.py [FOLDER]
 
 NAME.chart becomes NAME-light.svg and NAME-dark.svg, in FOLDER or beside it;
-tests/shell/test_pictures.sh compares. A chart is lines of
+tests/shell/test_architecture.sh compares. A chart is lines of
 
     lane KEY "name" "what it is" [PATH...]
     == a part of the story
@@ -62,17 +62,20 @@ def read_chart(path):
     return lanes, steps
 
 
+def read_sources(places):
+    text = ""
+    for place in places:
+        for name in sorted(glob.glob(os.path.join(ROOT, place))):
+            with open(name, encoding="utf-8") as f:
+                text += f.read()
+    return text
+
+
 def check_names(path, lanes, steps):
+    texts = {key: read_sources(places) for key, (_, _, places) in lanes.items()}
     for _, _, to, code, _ in steps:
-        if not code:
-            continue
-        text = ""
-        for place in lanes[to][2]:
-            for name in sorted(glob.glob(os.path.join(ROOT, place))):
-                with open(name, encoding="utf-8") as f:
-                    text += f.read()
         # Its definition: the name in the first column, or behind its type.
-        if not re.search(r"^(?:[a-z].*[ *])?%s\([^;]*$" % code, text, re.M):
+        if code and not re.search(r"^(?:[a-z].*[ *])?%s\([^;]*$" % code, texts[to], re.M):
             raise Wrong("%s: %s() is not defined in %s" % (path, code, " ".join(lanes[to][2]) or "any file"))
 
 
