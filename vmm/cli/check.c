@@ -230,20 +230,32 @@ static void ask_hardware(struct survey *s, int kvm)
 	}
 }
 
-/* Opens for reading; says no by itself otherwise. */
-static int open_file(struct question *q, const char *path, const char *option,
-		     struct stat *st)
+/*
+ * Opens *path for reading, or without one `name` where husk looks: that is in
+ * *found then, and *path. Says no by itself otherwise.
+ */
+static int open_file(struct question *q, const char **path, char **found,
+		     const char *name, const char *option, struct stat *st)
 {
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	auto_fd fd = -1;
+	struct err e;
 
+	if (!*path)
+		*path = *found = paths_find(name, option, &e);
+	if (!*path) {
+		say(q, ANSWER_NO, "there is no '%s' where husk looks", name);
+		hint(q, "%.300s", e.msg);
+		return -1;
+	}
+	fd = open(*path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	hint(q, "say where it is with --%s=FILE, or run 'make'", option);
 	if (fd < 0 || fstat(fd, st)) {
-		say(q, ANSWER_NO, "open '%.200s': %s", path, strerror(errno));
+		say(q, ANSWER_NO, "open '%.200s': %s", *path, strerror(errno));
 		return -1;
 	}
 	if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
 		return steal_fd(&fd);
-	say(q, ANSWER_NO, "'%.200s' is a %s", path,
+	say(q, ANSWER_NO, "'%.200s' is a %s", *path,
 	    S_ISDIR(st->st_mode) ? "directory" : "special file");
 	return -1;
 }
@@ -273,17 +285,9 @@ static void ask_kernel(struct survey *s, const char *path)
 	const char *kind;
 	auto_fd fd = -1;
 	struct stat st;
-	struct err e;
 	ssize_t n;
 
-	if (!path)
-		path = found = paths_find("vmlinux", "kernel", &e);
-	if (!path) {
-		say(q, ANSWER_NO, "there is no 'vmlinux' where husk looks");
-		hint(q, "%.300s", e.msg);
-		return;
-	}
-	fd = open_file(q, path, "kernel", &st);
+	fd = open_file(q, &path, &found, "vmlinux", "kernel", &st);
 	if (fd < 0)
 		return;
 	n = pread(fd, head, sizeof(head), 0);
@@ -306,16 +310,8 @@ static void ask_image(struct survey *s, const char *path)
 	auto_fd fd = -1;
 	uint8_t m[2];
 	struct stat st;
-	struct err e;
 
-	if (!path)
-		path = found = paths_find("base.ext4", "image", &e);
-	if (!path) {
-		say(q, ANSWER_NO, "there is no 'base.ext4' where husk looks");
-		hint(q, "%.300s", e.msg);
-		return;
-	}
-	fd = open_file(q, path, "image", &st);
+	fd = open_file(q, &path, &found, "base.ext4", "image", &st);
 	if (fd < 0)
 		return;
 	if (pread(fd, m, sizeof(m), EXT4_MAGIC_AT) == sizeof(m) &&

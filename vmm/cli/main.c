@@ -165,6 +165,18 @@ static void warn_unjailed(const struct config *c)
 			   "KVM or husk, nothing holds it");
 }
 
+/* What a command of a person's starts a machine with. */
+static struct run_start start_from(uint64_t t0_ns, struct supervisor *s)
+{
+	return (struct run_start){
+		.t0_ns = t0_ns,
+		.status_fd = -1,
+		.supervisor = s,
+		.say = print_line,
+		.missing = paths_refuse,
+	};
+}
+
 static int make_template(struct config *c, const struct run_start *start,
 			 const struct template_file *file)
 {
@@ -241,11 +253,7 @@ static int make_and_try(struct config *c, struct supervisor *s,
 static OWN_FRAME int create(struct config *c, uint64_t t0_ns)
 {
 	struct supervisor s;
-	struct run_start start = {.t0_ns = t0_ns,
-				  .status_fd = -1,
-				  .supervisor = &s,
-				  .say = print_line,
-				  .missing = paths_refuse};
+	struct run_start start = start_from(t0_ns, &s);
 	struct template_file file;
 	struct err e;
 
@@ -340,11 +348,7 @@ static int watch_machine(const struct config *c, struct supervisor *s,
 static int run(struct config *c, uint64_t t0_ns)
 {
 	struct supervisor s;
-	struct run_start start = {.t0_ns = t0_ns,
-				  .status_fd = -1,
-				  .supervisor = &s,
-				  .say = print_line,
-				  .missing = paths_refuse};
+	struct run_start start = start_from(t0_ns, &s);
 	struct err e;
 
 	if (open_closed_streams(&e) ||
